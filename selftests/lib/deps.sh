@@ -16,8 +16,9 @@
 set -euo pipefail
 . "$(dirname "$0")/apt.sh"
 
-# gcc-12 by its own name: the kernel headers call it so. libelf1 is for kbuild's objtool.
-build=(gcc gcc-12 libc6-dev libssl-dev make pkgconf)
+# gcc-12 by its own name: the kernel headers call it so. They call pahole too, and their objtool is
+# linked with libelf1.
+build=(gcc gcc-12 libc6-dev libssl-dev make pahole pkgconf)
 demo=("${build[@]}" busybox-static cpio libelf1 qemu-system-x86 xz-utils)
 check=("${demo[@]}" clang codespell coccinelle g++ gdb libdw-dev liburing-dev libunwind-dev
        perl python3 rsync sparse spin valgrind)

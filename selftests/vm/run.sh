@@ -1,0 +1,271 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [options] -- CMD...	runs CMD in a virtual machine and judges how it went
+# run.sh [options] --shell	a shell in the virtual machine, on this terminal
+#
+# CMD's stdout, which is TAP, comes out of stdout as it arrives; its stderr out of stderr. Exit
+# status 0 when everything went as it must (judge.sh says what that is), else 1, with a line
+# "vm: FAIL: reason" for each reason on stderr.
+#
+#   --kernel 6.1|6.12   Debian's cloud kernel of that series (6.12)
+#   --cpus N            virtual processors (2)
+#   --mem SIZE          memory, as QEMU takes it (2G)
+#   --timeout S         seconds from start to end after which it counts as hung (120)
+#   --module FILE|none  the module to load (what build.sh builds for the kernel)
+#   --root DIR          the tree DIR goes into the guest's /; repeatable
+#   --bin FILE[:DEST]   a program, to DEST (/usr/local/bin/NAME); repeatable
+#   --out DIR           what CMD leaves in /out comes back into DIR
+#   --tap FILE          a copy of the TAP
+#   --append STR        more words for the kernel's command line
+#   --plan N            there must be N tests at top level; 0: CMD does not write TAP
+#   --taint N           what the kernel must be tainted with (12288; without a module 0)
+#
+# The shared libraries that programs need come along. The guest is busybox, bash, GNU timeout and
+# perl; there is the group gsched and the user nobody.
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib/apt.sh"
+. "$here/pack.sh"
+
+top=$(cd "$here/../.." && pwd)
+
+kernel=6.12
+cpus=2
+mem=2G
+timeout=120
+module=
+roots=()
+bins=()
+out=
+tap=
+append=
+plan=
+taint=
+shell=
+command=()
+
+usage()
+{
+	die "$1; the options stand at the top of $0"
+}
+
+parse()
+{
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--)		shift; command=("$@"); break ;;
+		--shell)	shell=1; shift; continue ;;
+		--*)		[ $# -ge 2 ] || usage "$1 needs a value" ;;&
+		--kernel)	kernel=$2 ;;
+		--cpus)		cpus=$2 ;;
+		--mem)		mem=$2 ;;
+		--timeout)	timeout=$2 ;;
+		--module)	module=$2 ;;
+		--root)		roots+=("$2") ;;
+		--bin)		bins+=("$2") ;;
+		--out)		out=$2 ;;
+		--tap)		tap=$2 ;;
+		--append)	append=$2 ;;
+		--plan)		plan=$2 ;;
+		--taint)	taint=$2 ;;
+		*)		usage "unknown: $1" ;;
+		esac
+		shift 2
+	done
+}
+
+check_number()
+{
+	[[ $2 =~ ^[0-9]+$ ]] || usage "$1 takes a number, not '$2'"
+}
+
+check_options()
+{
+	local dir file
+
+	check_number --cpus "$cpus"
+	check_number --timeout "$timeout"
+	check_number --plan "${plan:-0}"
+	check_number --taint "${taint:-0}"
+	for dir in "${roots[@]}"; do
+		[ -d "$dir" ] || usage "--root $dir: no such folder"
+	done
+	for file in "${bins[@]}"; do
+		[ -f "${file%%:*}" ] || usage "--bin ${file%%:*}: no such file"
+	done
+	[ -n "$shell" ] || [ ${#command[@]} -gt 0 ] ||
+		usage "no command; give one after --, or --shell"
+	[ -z "$shell" ] || [ -t 0 ] || usage "--shell needs a terminal"
+}
+
+# Sets VMLINUZ and MODDIR; builds the module when none was given; '' stands for none then.
+find_kernel()
+{
+	local assignments
+
+	assignments=$("$here/kernels.sh" "$kernel")
+	eval "$assignments"
+	case $module in
+	'')	module=$("$here/build.sh" "$kernel") ;;
+	none)	module= ;;
+	*)	[ -f "$module" ] || usage "--module $module: no such file" ;;
+	esac
+	if [ -z "$taint" ]; then
+		taint=$([ -n "$module" ] && echo 12288 || echo 0)
+	fi
+}
+
+# What the guest's init reads.
+write_conf()
+{
+	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_OUT=$out VM_CONSOLE='' VM_CMD=("${command[@]}")
+	local VM_ALARM=$((timeout * 9 / 10))
+
+	[ -z "$shell" ] || VM_CONSOLE=$(stty size)
+	declare -p VM_MODULE VM_OUT VM_CONSOLE VM_CMD VM_ALARM
+}
+
+# What only this run has in its guest.
+fill_root()
+{
+	local root=$1 tree bin file elf
+
+	mkdir -p "$root/etc" "$root/usr/lib/vm"
+	for tree in "${roots[@]}"; do
+		copy_tree "$root" "$tree"
+	done
+	for bin in "${bins[@]}"; do
+		file=${bin%%:*}
+		bin=${bin#"$file"}
+		bin=${bin#:}
+		install -D -m 755 "$file" "$root${bin:-/usr/local/bin/${file##*/}}"
+	done
+	mapfile -t elf < <(elf_files "$root")
+	copy_libraries "$root" "${elf[@]}"
+
+	[ -z "$module" ] || cp "$module" "$root/usr/lib/vm/"
+	write_conf >"$root/etc/vm.conf"
+}
+
+# The archive that all runs have in common, and this one's.
+pack_initramfs()
+{
+	local base
+
+	base=$("$here/initramfs.sh" "$MODDIR" "$top/build/vm")
+	fill_root "$work/root"
+	cat "$base"
+	archive "$work/root"
+}
+
+# KVM only where the processor shows it: a /dev/kvm without it starts no guest.
+has_kvm()
+{
+	grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ]
+}
+
+# Sets accel, and words for the kernel. The emulator walks four levels of page tables faster than
+# five. All its processors read one time stamp counter, but the kernel cannot know that; without
+# being told it may fall back to the hpet, which costs a microsecond a look, or give up the
+# counter in the middle of a test.
+choose_accelerator()
+{
+	if has_kvm; then
+		accel=(-accel kvm -cpu host)
+	else
+		accel=(-accel 'tcg,thread=multi,tb-size=256' -cpu 'max,la57=off')
+		append="tsc=reliable $append"
+	fi
+}
+
+# A panic reboots, and that ends QEMU, as does switching off. The descriptors 3 and 4 are where
+# the guest's stdout and stderr go.
+machine()
+{
+	local serial=$1
+
+	shift
+	timeout --foreground -k 2 "$timeout" \
+		qemu-system-x86_64 "${accel[@]}" -smp "$cpus" -m "$mem" \
+		-nodefaults -no-user-config -display none -no-reboot -rtc base=utc \
+		-pidfile "$work/pid" \
+		-kernel "$VMLINUZ" -initrd "$work/initrd" \
+		-append "console=ttyS0 loglevel=5 panic=-1 oops=panic $append" \
+		-serial "$serial" "$@"
+}
+
+run_machine()
+{
+	machine "file:$work/serial.log" -monitor none \
+		-device virtio-serial-pci \
+		-chardev file,id=result,path=/dev/fd/3 \
+		-device virtserialport,chardev=result,name=result \
+		-chardev file,id=errors,path=/dev/fd/4 \
+		-device virtserialport,chardev=errors,name=errors \
+		-chardev "file,id=files,path=$work/files.tar" \
+		-device virtserialport,chardev=files,name=files \
+		</dev/null >"$work/qemu.log" 2>&1 && status=0 || status=$?
+	echo "$status" >"$work/status"
+}
+
+# The guest's stdout and stderr pass through a tee each, to the same of this script.
+stream_machine()
+{
+	{
+		{ run_machine 3>&1 4>&5 5>&-; } | tee "$work/tap"
+	} 5> >(cat >&2)
+}
+
+clean_up()
+{
+	[ ! -f "$work/pid" ] || kill "$(<"$work/pid")" 2>/dev/null || true
+	[ -n "${keep:-}" ] || rm -rf "$work"
+}
+
+run_and_judge()
+{
+	local started=$SECONDS
+
+	# In the background, so that a signal to this script is acted on at once.
+	stream_machine &
+	wait $!
+
+	[ -z "$tap" ] || cp "$work/tap" "$tap"
+	if [ -n "$out" ] && [ -s "$work/files.tar" ]; then
+		mkdir -p "$out"
+		tar -xf "$work/files.tar" -C "$out"
+	fi
+	if ! "$here/judge.sh" --status "$(<"$work/status")" --timeout "$timeout" --taint "$taint" \
+			${plan:+--plan "$plan"} --qemu-log "$work/qemu.log" \
+			"$work/tap" "$work/serial.log" >&2; then
+		keep=1
+		rm -rf "$work/root" "$work/initrd"
+		echo "vm: the serial log is $work/serial.log" >&2
+		exit 1
+	fi
+	echo "vm: ok: Linux $KRELEASE, $cpus CPUs, $((SECONDS - started)) s" >&2
+}
+
+main()
+{
+	parse "$@"
+	check_options
+	find_kernel
+	choose_accelerator
+	mkdir -p "$top/build/vm"
+	work=$(mktemp -d "$top/build/vm/run.XXXXXX")
+	trap clean_up EXIT
+	trap 'exit 130' INT TERM HUP
+	pack_initramfs >"$work/initrd"
+
+	if [ -n "$shell" ]; then
+		timeout=0
+		machine mon:stdio
+	else
+		run_and_judge
+	fi
+}
+
+main "$@"
