@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Goroutines: the runtime's life, starting, yielding, parking. */
+#ifndef GRT_SCHED_H
+#define GRT_SCHED_H
+
+#include <grt/base.h>
+
+GRT_BEGIN_DECLS
+
+/** grt_g: a goroutine; opaque. Valid from grt_park()'s commit until its grt_ready() */
+typedef struct grt_g grt_g;
+
+/**
+ * enum grt_thread_policy - what happens when a thread is wanted and maxthreads are there
+ * @GRT_THREADS_FATAL: "thread exhaustion" ends the process, as in Go
+ * @GRT_THREADS_WAIT: goroutines wait until a thread is free again
+ */
+enum grt_thread_policy {
+	GRT_THREADS_FATAL	= 0,
+	GRT_THREADS_WAIT	= 1,
+};
+
+/**
+ * struct grt_config - how grt_run_with() sets the runtime up; a field that is 0 has its default
+ * @size: sizeof(struct grt_config) as the caller knows it
+ * @maxprocs: number of Ps, 1 to 1024. Default: $GRT_MAXPROCS if it is an integer above 0, else the
+ *	number of CPUs the process may run on
+ * @maxthreads: most threads that run goroutines. Default: 10000
+ * @thread_policy: enum grt_thread_policy
+ */
+struct grt_config {
+	size_t size;
+	int maxprocs;
+	int maxthreads;
+	int thread_policy;
+	int reserved;
+};
+
+/**
+ * grt_run() - boot the runtime and run a goroutine in it
+ * @fn: the main goroutine
+ * @arg: passed to @fn
+ *
+ * The runtime lives until @fn returns. Goroutines left then never run again: one that is computing
+ * or in a system call goes on only until it next enters the runtime. A process can have one runtime
+ * in its life; a second call is fatal.
+ *
+ * The calling thread runs no goroutines. It looks after the others until @fn has returned.
+ *
+ * Return: what @fn returned.
+ */
+GRT_API int grt_run(int (*fn)(void *arg), void *arg);
+
+/** grt_run_with() - grt_run() with settings; panics on settings out of range */
+GRT_API int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), void *arg);
+
+/**
+ * grt_main() - the main goroutine of a program linked with -lgrt_main; yours to write
+ *
+ * Return: the exit status.
+ */
+int grt_main(int argc, char **argv);
+
+/**
+ * grt_go() - start a goroutine
+ * @fn: what it runs
+ * @arg: passed to @fn
+ *
+ * Any thread, while the runtime lives. No memory for its stack is fatal, as in Go.
+ * Return: 0; -ESRCH when no runtime has been started.
+ */
+GRT_API int grt_go(void (*fn)(void *arg), void *arg);
+
+/** grt_yield() - let other goroutines run; the caller goes to the end of the global queue */
+GRT_API void grt_yield(void);
+
+/** grt_exit() - end the calling goroutine */
+GRT_API void grt_exit(void) __attribute__((noreturn));
+
+/** grt_self_id() - number of the calling goroutine, never used again; 0 outside goroutines */
+GRT_API uint64_t grt_self_id(void);
+
+/** grt_num_goroutines() - number of goroutines that exist. Any thread */
+GRT_API size_t grt_num_goroutines(void);
+
+/** grt_backend_name() - "gsched" or "futex"; NULL before the runtime is set up. Any thread */
+GRT_API const char *grt_backend_name(void);
+
+/**
+ * grt_block_begin() - a stretch that may block begins (R111)
+ *
+ * On the futex backend the kernel cannot say that a thread sleeps: between begin and end other
+ * goroutines may take over the calling one's P. On gsched this does nothing and is not needed.
+ * Until grt_block_end() the goroutine must not call into the runtime.
+ */
+GRT_API void grt_block_begin(void);
+
+/** grt_block_end() - the stretch is over; waits until the goroutine may run again */
+GRT_API void grt_block_end(void);
+
+/**
+ * enum grt_wait_reason - what a parked goroutine waits for, as dumps show it (C18)
+ *
+ * A reason must be unique and say what happens: "waiting" says nothing.
+ */
+enum grt_wait_reason {
+	GRT_WAIT_NONE = 0,
+	GRT_WAIT_SLEEP,
+	GRT_WAIT_CHAN_RECEIVE,
+	GRT_WAIT_CHAN_SEND,
+	GRT_WAIT_CHAN_RECEIVE_NIL,
+	GRT_WAIT_CHAN_SEND_NIL,
+	GRT_WAIT_SELECT,
+	GRT_WAIT_SELECT_NO_CASES,
+	GRT_WAIT_IO,
+	GRT_WAIT_SEMACQUIRE,
+	GRT_WAIT_MUTEX,
+	GRT_WAIT_RWMUTEX_RLOCK,
+	GRT_WAIT_RWMUTEX_LOCK,
+	GRT_WAIT_COND,
+	GRT_WAIT_WAITGROUP,
+	GRT_WAIT_PREEMPTED,
+	GRT_WAIT_USER,
+	GRT_WAIT_NR,
+};
+
+/**
+ * grt_park() - suspend the calling goroutine until grt_ready()
+ * @commit: called once the goroutine is suspended, on another stack: publishes it to whoever will
+ *	call grt_ready(), or returns false to go on at once. Must not block. NULL: always true
+ * @arg: passed to @commit; may be on the caller's stack
+ * @why: shown in dumps
+ * @deadline: grt_now() time at which to give up, 0 is already past, or GRT_FOREVER
+ *
+ * The goroutine does not run before @commit has returned, whoever makes it ready. After -ETIMEDOUT
+ * the caller takes back what @commit published: a grt_ready() that comes later does nothing, unless
+ * the goroutine has parked again.
+ *
+ * Return: 0 after grt_ready(), -ETIMEDOUT, -EAGAIN when @commit returned false.
+ */
+GRT_API int grt_park(bool (*commit)(grt_g *g, void *arg), void *arg, enum grt_wait_reason why,
+		     int64_t deadline);
+
+/** grt_ready() - make a goroutine in grt_park() runnable, once. Any thread */
+GRT_API void grt_ready(grt_g *g);
+
+/** grt_self() - the calling goroutine, for grt_ready(); NULL outside goroutines */
+GRT_API grt_g *grt_self(void);
+
+GRT_END_DECLS
+
+#endif /* GRT_SCHED_H */

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the runtime share: G, M, P, the scheduler's state, parking, locks.
+ *
+ * The names are Go's. A G is a goroutine, an M a thread that runs goroutines, a P the right to run
+ * one: a goroutine runs on an M that holds a P.
+ *
+ * Who writes what:
+ *	M:  only the M itself, on its g0 or in the goroutine it runs
+ *	P:  only the M that holds the P, between acquirem() and releasem()
+ *	L:  sched.lock held
+ *	A:  atomic, any thread
+ *	I:  set before others can see the object, read-only after
+ */
+#ifndef GRT_SRC_RUNTIME_H
+#define GRT_SRC_RUNTIME_H
+
+#include <pthread.h>
+#include <grt.h>
+#include <linux/gsched.h>
+
+#include "atomic.h"
+#include "offsets.h"
+
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) \
+	((type *)((char *)(ptr) - offsetof(type, member)))
+#define __noreturn		__attribute__((noreturn))
+#define __cold			__attribute__((cold))
+#define __printf(f, a)		__attribute__((format(printf, f, a)))
+#define __cacheline_aligned	__attribute__((aligned(64)))
+
+#define RUNQ_SIZE		256	/* C1 */
+#define GOID_BATCH		16	/* C11 */
+
+struct g;
+struct m;
+struct p;
+
+/* ---- Goroutines ---------------------------------------------------------------------------- */
+
+/* C17; the missing numbers belong to states of Go's collector and its growing stacks. */
+enum gstatus {
+	Gidle		= 0,
+	Grunnable	= 1,
+	Grunning	= 2,
+	Gsyscall	= 3,	/* between grt_block_begin() and grt_block_end() on futex */
+	Gwaiting	= 4,
+	Gdead		= 6,
+};
+
+struct stack {
+	uintptr_t lo;
+	uintptr_t hi;
+};
+
+/*
+ * Saved context of a G that does not run: only the stack pointer. On the stack, from sp upwards,
+ * lie r15, r14, r13, r12, rbx, rbp and the return address; sp + 56 is the caller's stack pointer.
+ * Debuggers rely on this, and on sched being the first member of struct g.
+ */
+struct gobuf {
+	uintptr_t sp;
+};
+
+/*
+ * A timer. It lies in memory of its owner, which is not used otherwise until deltimer() said that
+ * it was removed or f has begun.
+ */
+struct timer {
+	int64_t when;
+	/* Runs on g0 of an M that holds a P; makes goroutines ready and no more. */
+	void (*f)(void *arg, uint64_t seq);
+	void *arg;
+	uint64_t seq;		/* f's second argument: tells one use of the timer from the next */
+	struct p *pp;		/* A: whose heap it is in, or NULL */
+	uint32_t i;		/* where in the heap; pp->timerslock */
+};
+
+struct gqueue {
+	struct g *head;
+	struct g *tail;
+	uint32_t n;
+};
+
+struct g {
+	struct gobuf sched;	/* offset G_SCHED_SP */
+	struct m *m;		/* the M that runs it, or NULL */
+	struct stack stack;
+	enum gstatus status;	/* A: changed by casgstatus() only, by whoever the state says owns it */
+	enum grt_wait_reason waitreason;
+	uint64_t goid;
+	struct g *schedlink;	/* in a gqueue, or on a list of dead Gs */
+	void *param;		/* handed over by whoever makes it ready */
+	uint32_t selectdone;	/* A: a select has been decided */
+	void (*startfn)(void *arg);
+	void *startarg;
+	uintptr_t gopc;		/* where it was made */
+	uint64_t park;		/* A: grt_park()'s word, see sched.c */
+	struct timer timer;	/* of grt_sleep() and grt_park() */
+	struct g *alllink;	/* I: on sched.allgs */
+};
+
+/* The goroutine of this thread, or its g0 while it schedules; NULL on a thread that is no M.
+ * Not inlined: an address in thread-local storage must not be kept across a switch. */
+struct g *getg(void);
+void setg(struct g *gp);
+
+/* Panics unless the caller is a goroutine. */
+struct g *getg_user(const char *what);
+
+/* ---- Ms ------------------------------------------------------------------------------------ */
+
+struct note {
+	uint32_t key;
+};
+
+struct m {
+	struct g *g0;		/* I: its scheduling stack */
+	struct g *curg;		/* M: the goroutine it runs */
+
+	/*
+	 * Its lines in the shared pages, or memory of the same layout on futex: the P it holds now,
+	 * the requests to yield, and nopreempt, which is not 0 whenever runtime code relies on the P.
+	 */
+	struct gsched_m_hint *hint;
+	const struct gsched_m_status *status;
+	uint64_t preempttick;	/* status->preempt as schedule() last saw it */
+
+	bool spinning;		/* M: counted in nspinning */
+	bool respin;		/* M: it shall spin when it next schedules (protocol 4) */
+	uint32_t fastrand;	/* M */
+	int32_t id;		/* I: on gsched the kernel's */
+
+	bool (*waitunlockf)(struct g *gp, void *lock);	/* M: of the gopark in progress */
+	void *waitlock;
+
+	struct stack stack;	/* I: of the thread */
+	pthread_t thread;
+	struct m *schedlink;	/* L: on sched.midle or sched.freem */
+	struct m *alllink;	/* L: on sched.allm */
+
+	/* futex */
+	struct note parknote;
+	struct p *nextp;	/* L: the P it is woken with */
+	struct p *oldp;		/* M: the P it had at grt_block_begin() */
+	bool nextspinning;	/* L: it is woken to spin */
+	bool parked;		/* L: on sched.midle */
+	struct gsched_m_hint hintline;
+	struct gsched_m_status statusline;
+};
+
+/* ---- Ps ------------------------------------------------------------------------------------ */
+
+/* Of the futex backend; on gsched the kernel keeps the state of a P. */
+enum pstatus {
+	Pidle		= 0,
+	Prunning	= 1,
+	Psyscall	= 2,
+};
+
+struct p {
+	struct gsched_p_hint *hint;	/* I: ring indices, runnext, schedtick */
+	int32_t id;			/* I */
+
+	struct g *runq[RUNQ_SIZE] __cacheline_aligned;
+
+	/* P: dead Gs with their stacks */
+	struct g *gfree;
+	uint32_t ngfree;
+
+	uint64_t goidcache;		/* P */
+	uint64_t goidcacheend;
+	int64_t ngs;			/* A: goroutines made minus ended here; the sum counts */
+
+	/* Timers, a heap of four children a node, soonest first. */
+	struct grt_lock timerslock __cacheline_aligned;
+	struct timer **timers;		/* timerslock */
+	uint32_t ntimers;
+	uint32_t captimers;
+	int64_t timer0when;		/* A: timers[0]->when, 0: none; written under timerslock */
+
+	/* futex */
+	enum pstatus status __cacheline_aligned;	/* A */
+	uint32_t syscalltick;		/* P, A: grows with each block_begin */
+	struct m *m;			/* A: who holds it, or had it before Psyscall */
+	struct p *link;			/* L: on sched.pidle */
+	uint32_t sysmon_schedtick;	/* sysmon: what it last saw, and when */
+	uint32_t sysmon_syscalltick;
+	int64_t sysmon_schedwhen;
+	int64_t sysmon_syscallwhen;
+};
+
+/* ---- The scheduler ------------------------------------------------------------------------- */
+
+struct backend;
+
+struct sched {
+	const struct backend *backend;		/* I */
+	const struct gsched_status *status;	/* I: head of the status range */
+	struct gsched_hint *hint;		/* I: head of the hint range */
+
+	struct p **allp;			/* I */
+	int32_t gomaxprocs;			/* I */
+	int32_t maxmcount;			/* I */
+	enum grt_thread_policy mpolicy;		/* I */
+
+	bool exiting;				/* A: the main goroutine has returned */
+	int result;				/* of the main goroutine, before exiting */
+	int (*mainfn)(void *arg);		/* I */
+	void *mainarg;				/* I */
+
+	struct grt_lock lock __cacheline_aligned;
+	struct gqueue runq;			/* L: the global queue; its length in hint->gqlen */
+	struct m *midle;			/* L: futex: parked Ms, most recent first */
+	struct p *pidle;			/* L: futex: their number in status->nidle */
+	uint32_t nmidle;			/* L: futex */
+	struct m *allm;				/* L; read by anyone, never shrinks */
+	struct m *freem;			/* L: their threads have ended, or are about to */
+	int32_t mcount;				/* L: threads that exist */
+
+	struct grt_lock gflock __cacheline_aligned;
+	struct g *gfree;			/* gflock: dead Gs with stacks */
+	uint32_t ngfree;
+	struct g *allgs;			/* A: every G ever made */
+
+	uint64_t goidgen __cacheline_aligned;	/* A */
+	int64_t ngs;				/* A: goroutines made by threads without a P */
+};
+
+extern struct sched sched;
+
+/* ---- The entry protocol -------------------------------------------------------------------- */
+
+void acquirem_slow(struct m *mp);
+void gopreempt(void);
+
+/*
+ * acquirem() - begin code that relies on the P
+ *
+ * From here to releasem() the M keeps its P: the kernel takes one only from an M that sleeps with
+ * nopreempt 0 (protocol 3). One load says which P it is, for it may be another than at the last
+ * visit. The count belongs to the M: a goroutine that parks is counted on the M it left, and
+ * continues with the count of the M that resumes it.
+ *
+ * Return: the M; NULL on a thread that is none.
+ */
+static inline struct m *acquirem(void)
+{
+	struct g *gp = getg();
+	struct m *mp;
+
+	if (unlikely(!gp))
+		return NULL;
+	mp = gp->m;
+	WRITE_ONCE(mp->hint->nopreempt, mp->hint->nopreempt + 1);
+	barrier();
+	if (unlikely(!GSCHED_M_P(READ_ONCE(mp->status->word))))
+		acquirem_slow(mp);
+	return mp;
+}
+
+/* releasem() - end it; yields if that was asked for meanwhile. @mp may be NULL */
+static inline void releasem(struct m *mp)
+{
+	uint32_t n;
+
+	if (unlikely(!mp))
+		return;
+	barrier();
+	n = mp->hint->nopreempt - 1;
+	WRITE_ONCE(mp->hint->nopreempt, n);
+	barrier();
+	if (!n && unlikely(READ_ONCE(mp->status->preempt) != load_relaxed(&mp->preempttick)))
+		gopreempt();
+}
+
+/* The P of an M between acquirem() and releasem(). */
+static inline struct p *getp(const struct m *mp)
+{
+	return sched.allp[GSCHED_M_P(READ_ONCE(mp->status->word)) - 1];
+}
+
+static inline bool hasp(const struct m *mp)
+{
+	return GSCHED_M_P(READ_ONCE(mp->status->word)) != 0;
+}
+
+/* ---- sched.c ------------------------------------------------------------------------------- */
+
+/*
+ * gopark() - suspend the calling goroutine
+ * @unlockf: runs on g0 once the goroutine is Gwaiting; false resumes it at once. From its return
+ *	value true on, and while it runs if it publishes @gp, the goroutine may run elsewhere
+ *
+ * goready() makes it run again.
+ */
+void gopark(bool (*unlockf)(struct g *gp, void *lock), void *lock, enum grt_wait_reason why);
+/* gopark() that releases @l, which is held */
+void goparkunlock(struct grt_lock *l, enum grt_wait_reason why);
+/* goready() - a parked goroutine becomes runnable, next on this P. Any thread */
+void goready(struct g *gp);
+void wakep(void);
+void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
+void schedule(void) __noreturn;
+void injectglist(struct gqueue *q);
+
+static inline uint32_t nmspinning(void)
+{
+	return load_relaxed(&sched.hint->nspinning);
+}
+
+static inline uint32_t npidle(void)
+{
+	return load_relaxed(&sched.status->nidle);
+}
+
+/* ---- proc.c -------------------------------------------------------------------------------- */
+
+void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
+void goexit0(struct g *gp) __noreturn;
+
+/* ---- m.c ----------------------------------------------------------------------------------- */
+
+bool newm(void (*start)(struct m *mp));
+void mexit(struct m *mp);
+struct m *mprepare(void);
+uint32_t fastrandn(uint32_t n);
+
+/* ---- p.c ----------------------------------------------------------------------------------- */
+
+void procresize(int32_t n, struct gsched_p_hint *hints);
+void acquirep(struct m *mp, struct p *pp);
+struct p *releasep(struct m *mp);
+void pidleput(struct p *pp);
+struct p *pidleget(void);
+
+/* ---- runq.c -------------------------------------------------------------------------------- */
+
+void runqput(struct p *pp, struct g *gp, bool next);
+struct g *runqget(struct p *pp, bool *inherit);
+struct g *runqsteal(struct p *pp, struct p *victim, bool runnext);
+bool runqempty(const struct p *pp);
+void runqidle(struct p *pp);
+void globrunqput(struct g *gp);
+void globrunqputbatch(struct gqueue *q);
+struct g *globrunqget(struct p *pp, uint32_t max);
+void gqpush(struct gqueue *q, struct g *gp);
+
+/* ---- stack.c ------------------------------------------------------------------------------- */
+
+bool stackalloc(struct stack *st);
+void stackfree(struct stack *st);
+
+/* ---- time.c -------------------------------------------------------------------------------- */
+
+int64_t nanotime(void);
+/* addtimer() - have t->f run at t->when. Any thread */
+void addtimer(struct timer *t);
+/* deltimer() - true: removed, t->f will not run for this addtimer() */
+bool deltimer(struct timer *t);
+bool checktimers(struct p *pp, int64_t *now);
+bool runduetimers(int64_t *now);
+int64_t timerhorizon(void);
+
+/* ---- netpoll.c ----------------------------------------------------------------------------- */
+
+void netpollinit(void);
+void netpollbreak(void);
+void netpolladd(int fd, uint32_t events);
+bool netpollwanted(void);
+void netpoll(int64_t until);
+
+/* ---- lock.c -------------------------------------------------------------------------------- */
+
+/* A lock holder is not preempted and keeps its P; a lock is never held across a switch. */
+void lock(struct grt_lock *l);
+void unlock(struct grt_lock *l);
+
+void notewakeup(struct note *n);
+void notesleep(struct note *n);
+bool notetsleep(struct note *n, int64_t deadline);
+void noteclear(struct note *n);
+
+/* ---- panic.c ------------------------------------------------------------------------------- */
+
+/* Ends the process: one line in Go's words, with the goroutine and where it was made; status 2. */
+void fatal(const char *msg) __noreturn __cold;
+/* The same for what went wrong before there were goroutines: "grt: ...". */
+void fatal_setup(const char *fmt, ...) __noreturn __cold __printf(1, 2);
+/* A programming error of the calling goroutine. */
+void gopanic(const char *fmt, ...) __noreturn __cold __printf(1, 2);
+
+/* ---- arch ---------------------------------------------------------------------------------- */
+
+/* Saves the context of @gp and runs @fn(@gp) on the stack of @g0; @fn does not return. Returns
+ * when @gp is resumed, maybe on another thread. */
+void grt_mcall(struct g *gp, void (*fn)(struct g *gp), struct g *g0);
+/* Resumes @gp. */
+void grt_gogo(struct g *gp) __noreturn;
+/* Saves the context of @g0 and runs @fn(@g0) below it; returns by grt_gogo(@g0). */
+void grt_g0call(struct g *g0, void (*fn)(struct g *g0));
+/* Where a new goroutine begins, and its outermost frame. */
+void goexit(void);
+
+static inline void mcall(void (*fn)(struct g *gp))
+{
+	struct g *gp = getg();
+	struct g *g0 = gp->m->g0;
+
+	setg(g0);
+	grt_mcall(gp, fn, g0);
+}
+
+#endif /* GRT_SRC_RUNTIME_H */
