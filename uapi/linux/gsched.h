@@ -138,13 +138,16 @@ struct gsched_status {
 	__u32	nwaiting;
 	__u32	stw;
 	__u32	some_blocked;
+	/* private: */
 	__u32	__reserved0[12];
+	/* public: */
 
 	__u32	nr_p;
 	__u32	nparked;
 	__s32	wanted;
 	__u32	starved;
 	__u32	nr_m;
+	/* private: */
 	__u32	__reserved1[11];
 };
 
@@ -159,6 +162,7 @@ struct gsched_status {
 struct gsched_p_status {
 	__u64	word;
 	__u64	count;
+	/* private: */
 	__u64	__reserved[6];
 };
 
@@ -178,8 +182,8 @@ struct gsched_p_status {
  * struct gsched_m_status - one M, in the status range
  *
  * @word: the P it holds now plus one, or 0, and GSCHED_M_LOST_P. Written only by that M in its own
- *	context, always before it reaches user mode: between two points where it can sleep it does not
- *	change under user code. Read by the entry protocol of the library
+ *	context, always before it reaches user mode: between two points where it can sleep it does
+ *	not change under user code. Read by the entry protocol of the library
  * @preempt: counts requests to yield; written by PREEMPT, STOP and the slices, read by schedule()
  *	and at every release. A difference to the value last seen is a request
  * @blocked_ns: when it last fell asleep with a P (CLOCK_MONOTONIC); written by that M
@@ -188,12 +192,15 @@ struct gsched_p_status {
  */
 struct gsched_m_status {
 	__u64	word;
+	/* private: */
 	__u64	__reserved0[7];
+	/* public: */
 
 	__u64	preempt;
 	__u64	blocked_ns;
 	__u64	lost_ns;
 	__u64	granted_ns;
+	/* private: */
 	__u64	__reserved1[4];
 };
 
@@ -214,12 +221,16 @@ struct gsched_m_status {
 struct gsched_hint {
 	__u32	nspinning;
 	__u32	npolling;
+	/* private: */
 	__u32	__reserved0[14];
+	/* public: */
 
 	__u32	gqlen;
 	__u32	niowait;
 	__u64	next_when;
+	/* private: */
 	__u32	__reserved1[12];
+	/* public: */
 
 	__u64	has_work[GSCHED_MAX_P / 64];
 	__u32	park[GSCHED_PARK_WORDS];
@@ -238,6 +249,7 @@ struct gsched_p_hint {
 	__u32	tail;
 	__u64	runnext;
 	__u32	schedtick;
+	/* private: */
 	__u32	__reserved[11];
 };
 
@@ -263,6 +275,7 @@ struct gsched_m_hint {
 	__u32	nopreempt;
 	__u32	mode;
 	__u64	goid;
+	/* private: */
 	__u64	__reserved[6];
 };
 

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * border.c - the stop at the border of user mode
+ *
+ * An M that slept and lost its P must not run user code until it holds one again. sched_in cannot
+ * wait: the thread may hold any lock of the kernel there. So it queues task work, which runs where
+ * the thread holds nothing any more, on the last step to user mode, and waits there (protocol 5).
+ *
+ * Stop, trace, freeze and death act on a waiting M at once: they come as signals, which take it off
+ * the list and let it out to handle them. Before the first instruction of a handler it is sent
+ * back: by the next sched_in, by the signal_deliver tracepoint, or, when a signal turned out to be
+ * for somebody else, by a timer.
+ */
+
+#include <linux/sched/signal.h>
+#include <linux/task_work.h>
+#include <linux/tracepoint.h>
+
+#include "gsched.h"
+
+#define BORDER_TRACED_NS	(10 * NSEC_PER_MSEC)	/* longest wait of a traced thread */
+#define BORDER_REARM_NS		(50 * NSEC_PER_USEC)	/* the timer's delay: see border_timer() */
+
+/**
+ * border_arm() - send an M to the border
+ * @m: M, its own or another thread
+ *
+ * An armed border holds a reference. Arming it twice is no harm, queueing its work twice would make
+ * task_work_run() loop for ever: whoever wins the bit adds the work.
+ *
+ * Context: any but under a run-queue lock.
+ */
+void border_arm(struct gsched_m *m)
+{
+	if (test_and_set_bit(M_BORDER, &m->flags))
+		return;
+	kref_get(&m->ref);
+	if (task_work_add(m->task, &m->border, TWA_RESUME)) {
+		/* past exit_task_work: it will not see user mode again */
+		clear_bit(M_BORDER, &m->flags);
+		machine_put(m);
+	}
+}
+
+/**
+ * border_leave_call() - the current M leaves a call of ours
+ * @m: the current thread's M
+ *
+ * One that lost its P in it waits at the border; but not when the call restarts, for then no user
+ * code runs in between.
+ */
+void border_leave_call(struct gsched_m *m)
+{
+	if (test_bit(M_LOST, &m->flags) && !test_bit(M_RESTART, &m->flags))
+		border_arm(m);
+}
+
+/*
+ * A thread on its way out of the process or of this program runs task work early: both kernels do
+ * so before PF_EXITING is set, but after PF_POSTCOREDUMP, SIGNAL_GROUP_EXIT or group_exec_task.
+ */
+static bool border_is_dying(void)
+{
+	const struct signal_struct *sig = current->signal;
+
+	return (current->flags & (PF_EXITING | PF_POSTCOREDUMP)) ||
+	       (READ_ONCE(sig->flags) & SIGNAL_GROUP_EXIT) || READ_ONCE(sig->group_exec_task) ||
+	       current->in_execve;
+}
+
+/* Those who may pass without a P; each is counted (protocol 5). */
+static bool border_passes(struct gsched_m *m)
+{
+	u64 *excess;
+
+	if (border_is_dying())
+		excess = &m->stats.excess_exit;
+	else if (READ_ONCE(m->hint->mode) == GSCHED_MODE_COOPERATIVE)
+		excess = &m->stats.excess_cooperative;
+	else if (test_thread_flag(TIF_SINGLESTEP))
+		excess = &m->stats.excess_step;
+	else
+		return false;
+	WRITE_ONCE(*excess, *excess + 1);
+	return true;
+}
+
+/*
+ * Comes after a signal let the M out. A signal with a handler, a stop and a death need no help of
+ * this timer; but one that get_signal() then does not find (another thread took it) leads to user
+ * mode on no path of ours.
+ */
+static enum hrtimer_restart border_timer(struct hrtimer *timer)
+{
+	struct gsched_m *m = container_of(timer, struct gsched_m, timer);
+
+	if (test_bit(M_LOST, &m->flags) && !test_bit(M_BORDER, &m->flags) &&
+	    !READ_ONCE(m->in_wait)) {
+		WRITE_ONCE(m->stats.excess_timer, m->stats.excess_timer + 1);
+		border_arm(m);
+	}
+	return HRTIMER_NORESTART;
+}
+
+/* Woken without a P. Is it a signal, or only other task work of this thread? */
+static bool border_has_signal(void)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+	return task_sigpending(current);
+}
+
+/*
+ * A signal comes first. The border is not armed again here: get_signal() runs task work before
+ * anything else and would find this one for ever.
+ */
+static void border_let_out(struct gsched_m *m)
+{
+	WRITE_ONCE(m->stats.excess_signal, m->stats.excess_signal + 1);
+	hrtimer_start(&m->timer, BORDER_REARM_NS, HRTIMER_MODE_REL_HARD);
+}
+
+/* WAITING, until there is a P or something else to do first. */
+static void border_wait(struct gsched_m *m)
+{
+	struct gsched_domain *d = m->domain;
+	u64 start = ktime_get_mono_fast_ns();
+	u64 deadline = GSCHED_FOREVER;
+	unsigned long flags;
+	int ret;
+
+	if (current->ptrace)
+		deadline = start + BORDER_TRACED_NS;
+	flags = slot_lock(d);
+	machine_join(m, &flags);
+	slot_unlock(d, flags);
+	ret = machine_sleep(m, deadline);
+	flags = slot_lock(d);
+	if (machine_leave_wait(m, GSCHED_M_ON))
+		ret = 0;
+	slot_unlock(d, flags);
+
+	WRITE_ONCE(m->stats.borders, m->stats.borders + 1);
+	WRITE_ONCE(m->stats.border_ns, m->stats.border_ns + ktime_get_mono_fast_ns() - start);
+	if (ret == -ETIMEDOUT) {
+		WRITE_ONCE(m->stats.excess_traced, m->stats.excess_traced + 1);
+	} else if (ret == -EINTR && border_has_signal()) {
+		border_let_out(m);
+	} else if (ret) {
+		clear_notify_signal();
+		border_arm(m);
+	}
+}
+
+/*
+ * The task work. It only ever waits as the last of its batch: task_work_run() takes the whole list
+ * and calls it one by one, so sleeping here would strand the works behind it, io_uring's
+ * completions among them. It adds itself again instead and comes back in the next batch.
+ */
+static void border_work(struct callback_head *work)
+{
+	struct gsched_m *m = container_of(work, struct gsched_m, border);
+	struct gsched_domain *d = m->domain;
+	bool last = !work->next;
+
+	clear_bit(M_BORDER, &m->flags);
+	/* whoever arms it from here on queues it again; what it was armed for is seen below */
+	smp_mb__after_atomic();
+	if (READ_ONCE(m->state) == GSCHED_M_DEAD) {
+		/* unregistered while armed */
+	} else if (current->mm != d->mm || READ_ONCE(d->closed)) {
+		machine_detach(m);
+	} else if (!test_bit(M_LOST, &m->flags) || border_passes(m)) {
+		/* it holds a P, or needs none */
+	} else if (!last || test_thread_flag(TIF_NOTIFY_SIGNAL)) {
+		clear_notify_signal();
+		border_arm(m);
+	} else if (border_has_signal()) {
+		border_let_out(m);
+	} else {
+		border_wait(m);
+	}
+	machine_put(m);
+}
+
+/*
+ * A handler is about to run. It is user code, so it needs a P; that holds for a signal that took
+ * the M out of PARK, too. Nothing is armed for signals without a handler: their stops and deaths
+ * run no user code, and a PARK restarts.
+ */
+static void border_signal_deliver(void *data, int sig, struct kernel_siginfo *info,
+				  struct k_sigaction *ka)
+{
+	struct gsched_m *m = gsched_current();
+
+	if (!m || !test_bit(M_LOST, &m->flags) || ka->sa.sa_handler == SIG_DFL ||
+	    ka->sa.sa_handler == SIG_IGN)
+		return;
+	clear_bit(M_RESTART, &m->flags);
+	border_arm(m);
+}
+
+/**
+ * border_init() - prepare the border of a new M
+ * @m: M
+ */
+void border_init(struct gsched_m *m)
+{
+	init_task_work(&m->border, border_work);
+	compat_hrtimer_setup(&m->timer, border_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+}
+
+static struct tracepoint *border_tracepoint;
+
+static void border_match_tracepoint(struct tracepoint *tp, void *priv)
+{
+	if (!strcmp(tp->name, "signal_deliver"))
+		border_tracepoint = tp;
+}
+
+/**
+ * border_module_init() - start to watch the delivery of signals
+ *
+ * Return: 0, -ENOENT if the kernel has no such tracepoint.
+ */
+int border_module_init(void)
+{
+	for_each_kernel_tracepoint(border_match_tracepoint, NULL);
+	if (!border_tracepoint)
+		return -ENOENT;
+	return tracepoint_probe_register(border_tracepoint, border_signal_deliver, NULL);
+}
+
+/** border_module_exit() - stop to watch the delivery of signals */
+void border_module_exit(void)
+{
+	tracepoint_probe_unregister(border_tracepoint, border_signal_deliver, NULL);
+	tracepoint_synchronize_unregister();
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h - the only place that knows which kernel this is
+ *
+ * Everything else is written for the newest kernel; what an older one lacks or calls by another
+ * name is supplied here.
+ */
+#ifndef GSCHED_COMPAT_H
+#define GSCHED_COMPAT_H
+
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/version.h>
+
+#if BITS_PER_LONG != 64
+#error "gsched needs a 64-bit kernel"
+#endif
+#ifndef CONFIG_PREEMPT_NOTIFIERS
+#error "gsched needs CONFIG_PREEMPT_NOTIFIERS (selected by KVM)"
+#endif
+#ifdef CONFIG_SCHED_PROXY_EXEC
+#error "with proxy execution a blocked task stays on its run queue: sched_out cannot tell"
+#endif
+
+/*
+ * Is the task that is being switched out merely preempted? Since delayed dequeue (6.12) a task
+ * that blocks may keep on_rq for a while, so on_rq alone says "preempted" of a sleeper.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define compat_task_is_runnable(t) task_is_runnable(t)
+#else
+#define compat_task_is_runnable(t) (!!(t)->on_rq)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_flags_t clear)
+{
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+static inline void compat_hrtimer_setup(struct hrtimer *timer,
+					enum hrtimer_restart (*function)(struct hrtimer *),
+					clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#else
+#define compat_hrtimer_setup hrtimer_setup
+#endif
+
+#endif /* GSCHED_COMPAT_H */

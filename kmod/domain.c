@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * domain.c - one open file is one domain: P table, M registry, shared pages, lifetime
+ *
+ * A domain belongs to the process that opened the file: its thread group and its memory. It is
+ * closed by that process closing any descriptor of the file (or by exec, or by its end): nothing
+ * changes any more then, sleeping Ms wake up and every M is detached on its way to user mode. It
+ * is freed when the file and the last M have let go of it.
+ */
+
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "gsched.h"
+
+#define GSCHED_MAX_SPARE	64	/* more parked threads than CPUs serve no burst */
+
+static_assert(sizeof(struct gsched_status) == 128);
+static_assert(sizeof(struct gsched_p_status) == 64);
+static_assert(sizeof(struct gsched_m_status) == 128);
+static_assert(sizeof(struct gsched_hint) % 64 == 0);
+static_assert(sizeof(struct gsched_p_hint) == 64);
+static_assert(sizeof(struct gsched_m_hint) == 64);
+
+/* ---- Lifetime ---- */
+
+static void domain_reap(struct irq_work *work)
+{
+	struct gsched_domain *d = container_of(work, struct gsched_domain, reaper);
+	struct gsched_m *m, *next;
+
+	llist_for_each_entry_safe(m, next, llist_del_all(&d->reap), reap)
+		machine_reap(m);
+}
+
+/* An ordinary irq_work: a wait queue's lock sleeps on PREEMPT_RT. */
+static void domain_poll_work(struct irq_work *work)
+{
+	struct gsched_domain *d = container_of(work, struct gsched_domain, poll_work);
+
+	wake_up_poll(&d->poll_wq, (READ_ONCE(d->status->wanted) > 0 ? EPOLLIN : 0) |
+				  (READ_ONCE(d->status->starved) ? EPOLLPRI : 0));
+}
+
+/**
+ * domain_open() - a new domain of the current process, not set up yet
+ *
+ * Return: the domain with one reference, or NULL.
+ */
+struct gsched_domain *domain_open(void)
+{
+	struct gsched_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+
+	if (!d)
+		return NULL;
+	raw_spin_lock_init(&d->lock);
+	mutex_init(&d->setup);
+	kref_init(&d->ref);
+	INIT_LIST_HEAD(&d->waiting);
+	INIT_LIST_HEAD(&d->parked);
+	INIT_LIST_HEAD(&d->private);
+	init_llist_head(&d->reap);
+	init_waitqueue_head(&d->poll_wq);
+	d->reaper = IRQ_WORK_INIT_HARD(domain_reap);
+	init_irq_work(&d->poll_work, domain_poll_work);
+	d->pid = get_pid(task_tgid(current));
+	d->mm = current->mm;
+	mmgrab(d->mm);
+	return d;
+}
+
+static void domain_free_pages(struct gsched_domain *d)
+{
+	u32 i;
+
+	if (d->status)
+		vunmap(d->status);
+	if (d->hint)
+		vunmap(d->hint);
+	for (i = 0; d->pages && i < d->nr_status_pages + d->nr_hint_pages; i++)
+		if (d->pages[i])
+			__free_page(d->pages[i]);
+	kvfree(d->pages);
+	d->status = NULL;
+	d->hint = NULL;
+	d->pages = NULL;
+}
+
+/* What SETUP made; also undoes half a SETUP. */
+static void domain_free_tables(struct gsched_domain *d)
+{
+	domain_free_pages(d);
+	kvfree(d->ps);
+	kvfree(d->ms);
+	bitmap_free(d->ids);
+	d->ps = NULL;
+	d->ms = NULL;
+	d->ids = NULL;
+}
+
+static void domain_free(struct kref *ref)
+{
+	struct gsched_domain *d = container_of(ref, struct gsched_domain, ref);
+	u32 i;
+
+	irq_work_sync(&d->reaper);
+	if (d->ready) {
+		for (i = 0; i < d->nr_p; i++)
+			hooks_sync_p(&d->ps[i]);
+		irq_work_sync(&d->poll_work);
+		preempt_notifier_dec();
+	}
+	domain_free_tables(d);
+	put_pid(d->pid);
+	mmdrop(d->mm);
+	kfree(d);
+}
+
+/**
+ * domain_put() - drop a reference to a domain
+ * @d: domain
+ *
+ * Context: process.
+ */
+void domain_put(struct gsched_domain *d)
+{
+	kref_put(&d->ref, domain_free);
+}
+
+/**
+ * domain_is_mine() - is the current thread of the process that the domain belongs to?
+ * @d: domain
+ *
+ * Not so for children of fork and vfork, for CLONE_VM without CLONE_THREAD, after exec, and for
+ * whoever was passed the descriptor.
+ *
+ * Return: true if so.
+ */
+bool domain_is_mine(const struct gsched_domain *d)
+{
+	return task_tgid(current) == d->pid && current->mm == d->mm;
+}
+
+static struct gsched_m *domain_next_sleeper(struct gsched_domain *d)
+{
+	return list_first_entry_or_null(&d->waiting, struct gsched_m, link) ?:
+	       list_first_entry_or_null(&d->parked, struct gsched_m, link) ?:
+	       list_first_entry_or_null(&d->private, struct gsched_m, link);
+}
+
+/**
+ * domain_close() - nothing changes any more; wake who sleeps
+ * @d: domain
+ *
+ * Words of Ps keep what they hold. Each sleeper leaves its wait with ECANCELED, and an M that runs
+ * is detached at its next border.
+ *
+ * Context: process.
+ */
+void domain_close(struct gsched_domain *d)
+{
+	unsigned long flags;
+	struct gsched_m *m;
+
+	if (!gsched_is_ready(d)) {
+		WRITE_ONCE(d->closed, true);
+		return;
+	}
+	flags = slot_lock(d);
+	WRITE_ONCE(d->closed, true);
+	while ((m = domain_next_sleeper(d)) != NULL) {
+		slot_unlist(m, GSCHED_M_FREE);
+		rcu_read_lock();
+		slot_unlock(d, flags);
+		wake_up_process(m->task);
+		rcu_read_unlock();
+		flags = slot_lock(d);
+	}
+	slot_unlock(d, flags);
+	wake_up_poll(&d->poll_wq, EPOLLERR | EPOLLHUP);
+}
+
+/* ---- SETUP ---- */
+
+static void *domain_map_pages(struct page **pages, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		if (!pages[i])
+			return NULL;
+	}
+	return vmap(pages, n, VM_MAP | VM_USERMAP, PAGE_KERNEL);
+}
+
+/* The two ranges: a head, the Ps, the Ms. */
+static void domain_layout(struct gsched_setup *arg)
+{
+	arg->p_status_offset = ALIGN(sizeof(struct gsched_status), PAGE_SIZE);
+	arg->m_status_offset = arg->p_status_offset + arg->max_p * sizeof(struct gsched_p_status);
+	arg->status_size = PAGE_ALIGN(arg->m_status_offset +
+				      arg->max_m * sizeof(struct gsched_m_status));
+	arg->p_hint_offset = sizeof(struct gsched_hint);
+	arg->m_hint_offset = arg->p_hint_offset + arg->max_p * sizeof(struct gsched_p_hint);
+	arg->hint_size = PAGE_ALIGN(arg->m_hint_offset + arg->max_m * sizeof(struct gsched_m_hint));
+}
+
+static int domain_alloc(struct gsched_domain *d, const struct gsched_setup *arg)
+{
+	d->nr_status_pages = arg->status_size >> PAGE_SHIFT;
+	d->nr_hint_pages = arg->hint_size >> PAGE_SHIFT;
+	d->pages = kvcalloc(d->nr_status_pages + d->nr_hint_pages, sizeof(*d->pages),
+			    GFP_KERNEL_ACCOUNT);
+	d->ps = kvcalloc(arg->max_p, sizeof(*d->ps), GFP_KERNEL_ACCOUNT);
+	d->ms = kvcalloc(arg->max_m, sizeof(*d->ms), GFP_KERNEL_ACCOUNT);
+	d->ids = bitmap_zalloc(arg->max_m, GFP_KERNEL_ACCOUNT);
+	if (!d->pages || !d->ps || !d->ms || !d->ids)
+		return -ENOMEM;
+	d->status = domain_map_pages(d->pages, d->nr_status_pages);
+	if (!d->status)
+		return -ENOMEM;
+	d->hint = domain_map_pages(d->pages + d->nr_status_pages, d->nr_hint_pages);
+	return d->hint ? 0 : -ENOMEM;
+}
+
+static void domain_init_p(struct gsched_domain *d, u32 id, const struct gsched_setup *arg)
+{
+	struct gsched_p *p = &d->ps[id];
+
+	p->domain = d;
+	p->id = id;
+	p->status = (void *)d->status + arg->p_status_offset + id * sizeof(*p->status);
+	p->hint = (void *)d->hint + arg->p_hint_offset + id * sizeof(*p->hint);
+	p->word = GSCHED_P_WORD(GSCHED_P_IDLE, 0);
+	p->status->word = p->word;
+	hooks_init_p(p);
+}
+
+/**
+ * domain_setup() - GSCHED_IOC_SETUP
+ * @d: domain
+ * @arg: in and out
+ *
+ * Return: 0, -EBUSY, -EINVAL, -ENOMEM.
+ */
+int domain_setup(struct gsched_domain *d, struct gsched_setup *arg)
+{
+	u32 i;
+	int err;
+
+	arg->max_p = arg->max_p ?: GSCHED_MAX_P;
+	arg->max_m = arg->max_m ?: GSCHED_MAX_M;
+	if (!arg->nr_p || arg->nr_p > arg->max_p || arg->max_p > GSCHED_MAX_P ||
+	    arg->max_m > GSCHED_MAX_M || arg->spare > GSCHED_MAX_SPARE)
+		return -EINVAL;
+
+	mutex_lock(&d->setup);
+	err = d->closed ? -ECANCELED : d->ready ? -EBUSY : 0;
+	if (err)
+		goto out;
+	domain_layout(arg);
+	err = domain_alloc(d, arg);
+	if (err) {
+		domain_free_tables(d);
+		goto out;
+	}
+	d->nr_p = arg->nr_p;
+	d->max_p = arg->max_p;
+	d->max_m = arg->max_m;
+	d->spare = arg->spare;
+	d->m_status_offset = arg->m_status_offset;
+	d->m_hint_offset = arg->m_hint_offset;
+	d->status->nr_p = d->nr_p;
+	d->status->nidle = d->nr_p;
+	d->status->wanted = d->spare;
+	for (i = 0; i < d->nr_p; i++)
+		domain_init_p(d, i, arg);
+	preempt_notifier_inc();
+	/* pairs with gsched_is_ready() */
+	smp_store_release(&d->ready, true);
+out:
+	mutex_unlock(&d->setup);
+	return err;
+}
+
+/* ---- REGISTER, and the end of an M ---- */
+
+static void domain_free_m(struct work_struct *work)
+{
+	struct gsched_m *m = container_of(to_rcu_work(work), struct gsched_m, free);
+	struct gsched_domain *d = m->domain;
+
+	hrtimer_cancel(&m->timer);
+	put_task_struct(m->task);
+	kfree(m);
+	domain_put(d);
+	module_put(THIS_MODULE);
+}
+
+/**
+ * domain_register() - GSCHED_IOC_REGISTER
+ * @d: domain
+ * @arg: in and out
+ *
+ * The M holds its domain and the module until domain_free_m().
+ *
+ * Return: 0, -EBUSY, -EUSERS, -ENOMEM, -ECANCELED.
+ */
+int domain_register(struct gsched_domain *d, struct gsched_register *arg)
+{
+	struct gsched_m *m;
+
+	if (gsched_current())
+		return -EBUSY;
+	m = machine_new(d, arg->flags & GSCHED_REGISTER_MADE);
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	kref_get(&d->ref);
+	__module_get(THIS_MODULE);
+	INIT_RCU_WORK(&m->free, domain_free_m);
+	border_init(m);
+	hooks_attach(m);
+	arg->m = m->id;
+	return 0;
+}
+
+/* ---- Shared pages ---- */
+
+/**
+ * domain_mmap() - map the status or the hint range
+ * @d: domain, set up
+ * @vma: of the current process
+ *
+ * Return: 0, -EINVAL, -EPERM (writable status), -EOPNOTSUPP (stacks), -ENOMEM.
+ */
+int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+
+	if (offset >= GSCHED_MMAP_STACKS)
+		return -EOPNOTSUPP;
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (offset == GSCHED_MMAP_STATUS) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+		vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND, VM_MAYWRITE);
+		return remap_vmalloc_range(vma, d->status, 0);
+	}
+	if (offset == GSCHED_MMAP_HINT) {
+		vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND, 0);
+		return remap_vmalloc_range(vma, d->hint, 0);
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * gsched.h - domains, slots and Ms
+ *
+ * A domain owns its slots (Ps) and knows its threads (Ms). It lives as long as its file or one of
+ * its Ms does. An M lives from REGISTER until its registration, an armed border and RCU readers
+ * have let go of it; it holds its task, its domain and the module.
+ *
+ * Legend of locking letters:
+ *
+ * I: set before the object is published, read-only after.
+ * L: domain->lock held. A reader that may err looks without it.
+ * W: one atomic word, changed only by cmpxchg, as slot.c says; with the lock held as well, unless
+ *    it is its owner falling asleep or waking.
+ * S: only by the M itself, in its own context (which includes its sched_out and sched_in), and by
+ *    the reaper once its thread is dead.
+ * A: a flag bit, changed by atomic bit operations.
+ * U: written by user space in a hint page: read once, never believed.
+ *
+ * domain->lock is a raw spinlock, taken with interrupts off: from system calls, task work, hard
+ * irq_work and hard timers, never from sched_out or sched_in. It nests inside nothing of ours and
+ * nothing is locked, woken or allocated under it: who is to be woken is returned by the functions
+ * of slot.c and woken after the unlock, inside one RCU read section.
+ */
+#ifndef GSCHED_GSCHED_H
+#define GSCHED_GSCHED_H
+
+#include <linux/bitmap.h>
+#include <linux/hrtimer.h>
+#include <linux/irq_work.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <linux/gsched.h>
+
+#include "compat.h"
+
+struct gsched_domain;
+struct gsched_m;
+
+/* What happened to one M, or to the Ms that are gone; see struct gsched_info_domain. */
+struct gsched_m_stats {
+	u64 blocks;
+	u64 takebacks;
+	u64 blocks_nopreempt;
+	u64 lost;
+	u64 borders;
+	u64 border_ns;
+	u64 excess_exit;
+	u64 excess_step;
+	u64 excess_traced;
+	u64 excess_cooperative;
+	u64 excess_signal;
+	u64 excess_timer;
+};
+
+/* What happened under the lock. */
+struct gsched_stats {
+	u64 handoffs;
+	u64 grants_waiting;
+	u64 grants_parked;
+	u64 parks;
+	u64 park_again;
+	u64 unparks;
+	u64 permits;
+	u64 wakes;
+	u64 wakes_again;
+	u64 switches;
+	u64 deaths;
+};
+
+struct gsched_p {
+	u64			word;		/* W: GSCHED_P_WORD(state, m) */
+	struct gsched_p_status	*status;	/* I: its copy, in the status pages */
+	struct gsched_p_hint	*hint;		/* I: its words are U */
+	struct gsched_domain	*domain;	/* I: alive while an M is */
+	u32			id;		/* I */
+	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
+	struct hrtimer		later;		/* I: hooks_later() */
+} ____cacheline_aligned_in_smp;
+
+/* Bits of gsched_m.flags */
+enum {
+	M_BORDER,	/* the border's work is queued, and holds a reference */
+	M_LOST,		/* it had a P and lost it; neither WAITING nor FREE */
+	M_RESTART,	/* LOST by a signal in PARK, which restarts: no user code runs in between */
+};
+
+struct gsched_m {
+	struct preempt_notifier	notifier;	/* I */
+	struct gsched_domain	*domain;	/* I: holds a reference */
+	struct gsched_p		*p;		/* S: the slot it holds, or NULL */
+	struct gsched_m_status	*status;	/* I: in the status pages */
+	struct gsched_m_hint	*hint;		/* I: its words are U */
+	unsigned long		flags;		/* A: M_* */
+	bool			in_wait;	/* S: in a wait of ours: the hooks do nothing */
+	u64			hoard_ns;	/* S: since when it sleeps with nopreempt, or 0 */
+	struct gsched_m_stats	stats;		/* S */
+
+	struct gsched_p		*grant;		/* L: a slot given to it, not taken up yet */
+	struct gsched_p		*last_p;	/* L: the slot it was given last */
+	struct list_head	link;		/* L: on one of the domain's lists, by its state */
+	u64			seq;		/* L: its turn among the WAITING, 0: none yet */
+	u8			state;		/* L: enum gsched_m_state */
+	bool			private;	/* L: PARKED, but not in the pool */
+	bool			permit;		/* L: an UNPARK came while it was not PARKED */
+	bool			made;		/* L: counts in making until its first PARK */
+	bool			lent;		/* L: counts in domain->nlent */
+
+	u32			id;		/* I */
+	struct task_struct	*task;		/* I: holds a reference */
+	struct wait_queue_head	wq;		/* for the synchronous wake-up of SWITCH */
+	struct wait_queue_entry	wqe;		/* I: its one entry, on wq all the time */
+	struct callback_head	border;		/* by whoever won M_BORDER */
+	struct hrtimer		timer;		/* I: border_timer() */
+	struct llist_node	reap;		/* by its last sched_out */
+	struct kref		ref;
+	struct rcu_work		free;
+};
+
+struct gsched_domain {
+	raw_spinlock_t		lock;
+	bool			closed;		/* L: nothing changes any more */
+
+	struct gsched_p		*ps;		/* I: max_p of them, nr_p in use */
+	struct gsched_m		**ms;		/* L: by id, max_m of them */
+	unsigned long		*ids;		/* L: which ids are taken */
+	u32			nr_p;		/* I */
+	u32			max_p;		/* I */
+	u32			max_m;		/* I */
+	u32			spare;		/* I */
+	u64			m_status_offset; /* I: as SETUP told */
+	u64			m_hint_offset;	/* I */
+
+	struct gsched_status	*status;	/* I: the mapped pages; counts in them are L */
+	struct gsched_hint	*hint;		/* I: the mapped pages: U */
+
+	struct list_head	waiting;	/* L: WAITING Ms, the longest first */
+	struct list_head	parked;		/* L: PARKED Ms of the pool, the last first */
+	struct list_head	private;	/* L: the other PARKED Ms */
+	u64			next_seq;	/* L: last turn given out */
+	u32			nprivate;	/* L */
+	u32			nlent;		/* L: Ms that a signal let out of PARK */
+	u32			making;		/* L: Ms announced, which have not PARKed yet */
+	bool			break_poll;	/* L: a P had use and there was no M: tell poll() */
+	struct gsched_stats	stats;		/* L */
+	struct gsched_m_stats	gone;		/* L: stats of Ms that are no more */
+
+	struct llist_head	reap;		/* dead Ms */
+	struct irq_work		reaper;		/* I: domain_reap() */
+	struct irq_work		poll_work;	/* I: domain_poll_work(); not hard: wakes poll_wq */
+	struct wait_queue_head	poll_wq;
+
+	struct pid		*pid;		/* I: thread group that opened the file */
+	struct mm_struct	*mm;		/* I: its memory, held by mmgrab() */
+	struct mutex		setup;		/* one SETUP */
+	bool			ready;		/* SETUP is done: store-release, load-acquire */
+	struct page		**pages;	/* I: of status, then of hint */
+	u32			nr_status_pages; /* I */
+	u32			nr_hint_pages;	/* I */
+	struct kref		ref;
+};
+
+/* Which tells our notifiers from those of others. */
+extern struct preempt_ops gsched_preempt_ops;
+extern struct workqueue_struct *gsched_wq;
+
+/* Is SETUP done? The load pairs with the release in domain_setup(): the tables are there then. */
+static inline bool gsched_is_ready(const struct gsched_domain *d)
+{
+	return smp_load_acquire(&d->ready); /* release: domain_setup() */
+}
+
+/* The M that the current thread is, or NULL. Only the thread itself changes its list. */
+static inline struct gsched_m *gsched_current(void)
+{
+	struct preempt_notifier *pn;
+
+	hlist_for_each_entry(pn, &current->preempt_notifiers, link)
+		if (pn->ops == &gsched_preempt_ops)
+			return container_of(pn, struct gsched_m, notifier);
+	return NULL;
+}
+
+/* slot.c */
+unsigned long slot_lock(struct gsched_domain *d);
+void slot_unlock(struct gsched_domain *d, unsigned long flags);
+bool slot_block(struct gsched_p *p, struct gsched_m *m);
+bool slot_return(struct gsched_p *p, struct gsched_m *m);
+bool slot_has_use(struct gsched_p *p, bool stopped);
+bool slot_is_of(const struct gsched_p *p, const struct gsched_m *m);
+void slot_idle(struct gsched_p *p);
+struct gsched_m *slot_serve(struct gsched_domain *d);
+struct gsched_m *slot_hand(struct gsched_p *p);
+struct gsched_m *slot_hand_blocked(struct gsched_p *p);
+struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody);
+struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bool *again);
+bool slot_switch(struct gsched_m *m, struct gsched_m *x);
+void slot_wait(struct gsched_m *m);
+void slot_unlist(struct gsched_m *m, enum gsched_m_state state);
+
+/* machine.c */
+struct gsched_m *machine_new(struct gsched_domain *d, bool made);
+void machine_put(struct gsched_m *m);
+void machine_detach(struct gsched_m *m);
+void machine_reap(struct gsched_m *m);
+int machine_sleep(struct gsched_m *m, u64 deadline_ns);
+bool machine_leave_wait(struct gsched_m *m, enum gsched_m_state state);
+void machine_join(struct gsched_m *m, unsigned long *flags);
+int machine_park(struct gsched_m *m, const struct gsched_park *arg);
+int machine_unpark(struct gsched_domain *d, u32 id);
+int machine_wake(struct gsched_domain *d);
+int machine_switch(struct gsched_m *m, u32 id);
+int machine_release(struct gsched_m *m);
+int machine_acquire(struct gsched_m *m, u64 deadline_ns);
+int machine_make(struct gsched_domain *d, s32 n);
+
+/* border.c */
+void border_init(struct gsched_m *m);
+void border_arm(struct gsched_m *m);
+void border_leave_call(struct gsched_m *m);
+int border_module_init(void);
+void border_module_exit(void);
+
+/* hooks.c */
+void hooks_init_p(struct gsched_p *p);
+void hooks_sync_p(struct gsched_p *p);
+void hooks_attach(struct gsched_m *m);
+
+/* domain.c */
+struct gsched_domain *domain_open(void);
+void domain_put(struct gsched_domain *d);
+bool domain_is_mine(const struct gsched_domain *d);
+int domain_setup(struct gsched_domain *d, struct gsched_setup *arg);
+int domain_register(struct gsched_domain *d, struct gsched_register *arg);
+void domain_close(struct gsched_domain *d);
+int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma);
+
+/* stats.c */
+int stats_info(struct gsched_domain *d, struct gsched_info *arg);
+void stats_retire(struct gsched_m *m);
+
+#endif /* GSCHED_GSCHED_H */

@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * slot.c - the state machine of the Ps
+ *
+ * Every change of a P's owner is here and nowhere else. There are three kinds:
+ *
+ * - slot_block() and slot_return(): the owner falls asleep and wakes first. One cmpxchg, no lock:
+ *   this is the path that every sleep of every M takes.
+ * - giving up a P (slot_idle(), then slot_hand(), slot_park() or slot_switch()): by the owner in
+ *   its own context, or by the reaper for a dead one, under the lock.
+ * - slot_grant(): an IDLE or BLOCKED P gets a new owner, under the lock and by cmpxchg: against
+ *   slot_return() a check and a plain store would make two owners.
+ *
+ * So a P leaves an M only in that M's own context or while it sleeps in the kernel. The entry
+ * protocol of the library rests on this.
+ *
+ * Nothing runnable is left lying (protocol 4) because both sides publish, have a full barrier, and
+ * then look. Where a function here is the one half of such a pair, it says what the other half is.
+ *
+ * This file calls nobody else of the module, so that it can be read, and tested, alone.
+ */
+
+#include <linux/atomic.h>
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/ktime.h>
+
+#include "gsched.h"
+
+#define for_each_p(_d, _p) \
+	for (_p = (_d)->ps; _p < (_d)->ps + (_d)->nr_p; _p++)
+
+static u64 word_of(enum gsched_p_state state, const struct gsched_m *m)
+{
+	return GSCHED_P_WORD(state, m->id);
+}
+
+/* ---- The lock, and the counts that follow from what was done under it ---- */
+
+/*
+ * How many more Ms the domain could use (protocol 4): the spare ones, and, after a P had use and
+ * found none, as many as there are IDLE Ps; less those there are or will be. An M that a signal
+ * let out of PARK comes back there, so it still counts.
+ */
+static s32 slot_wanted(const struct gsched_domain *d)
+{
+	const struct gsched_status *st = d->status;
+	u32 need = d->spare + (st->starved ? max(1U, st->nidle) : 0);
+
+	return (s32)need - (s32)(st->nparked + d->nlent + d->making);
+}
+
+/**
+ * slot_lock() - take the domain's lock
+ * @d: domain
+ *
+ * Return: the interrupt flags for slot_unlock().
+ */
+unsigned long slot_lock(struct gsched_domain *d)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&d->lock, flags);
+	return flags;
+}
+
+/**
+ * slot_unlock() - publish how many Ms are wanted and drop the domain's lock
+ * @d: domain
+ * @flags: what slot_lock() returned
+ *
+ * Wakes poll() when more are wanted than before, or when a P had use and found no M: then the M
+ * that sleeps in the poller is the last one that could run the work.
+ */
+void slot_unlock(struct gsched_domain *d, unsigned long flags)
+{
+	s32 wanted = slot_wanted(d);
+	bool tell = d->break_poll || (wanted > 0 && wanted > d->status->wanted);
+
+	d->break_poll = false;
+	WRITE_ONCE(d->status->wanted, wanted);
+	if (tell)
+		irq_work_queue(&d->poll_work);
+	raw_spin_unlock_irqrestore(&d->lock, flags);
+}
+
+/* ---- Hints: what user space says there is to do. Read once, never believed ---- */
+
+static bool hint_own(const struct gsched_p *p)
+{
+	const struct gsched_p_hint *h = p->hint;
+
+	return READ_ONCE(h->head) != READ_ONCE(h->tail) || READ_ONCE(h->runnext);
+}
+
+static bool hint_global(const struct gsched_domain *d)
+{
+	return READ_ONCE(d->hint->gqlen);
+}
+
+/* A bit may be stale: it counts only if that P's ring or runnext is not empty. */
+static bool hint_others(const struct gsched_domain *d, const struct gsched_p *p)
+{
+	u32 base, id;
+
+	for (base = 0; base < d->nr_p; base += 64) {
+		u64 bits = READ_ONCE(d->hint->has_work[base / 64]);
+
+		for (; bits; bits &= bits - 1) {
+			id = base + __builtin_ctzll(bits);
+			if (id < d->nr_p && &d->ps[id] != p && hint_own(&d->ps[id]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Timers or I/O to wait for, and nobody does. */
+static bool hint_poll(const struct gsched_domain *d)
+{
+	const struct gsched_hint *h = d->hint;
+
+	return !READ_ONCE(h->npolling) && (READ_ONCE(h->next_when) || READ_ONCE(h->niowait));
+}
+
+/**
+ * slot_has_use() - has anybody use for a BLOCKED P?
+ * @p: slot
+ * @stopped: its M is stopped or traced: only WAITING Ms count, the rest after 10 ms
+ *
+ * The conditions here and in the library's handoffp() must agree (R33, protocol 3.4): true
+ * whenever findrunnable() would find something to do with this P.
+ *
+ * Context: any; with the lock held the answer is exact but for the hints.
+ * Return: true if so.
+ */
+bool slot_has_use(struct gsched_p *p, bool stopped)
+{
+	const struct gsched_domain *d = p->domain;
+	const struct gsched_status *st = d->status;
+
+	if (READ_ONCE(st->nwaiting))
+		return true;
+	if (stopped)
+		return false;
+	if (hint_own(p) || hint_global(d))
+		return true;
+	if (!READ_ONCE(d->hint->nspinning) && !READ_ONCE(st->nidle) && hint_others(d, p))
+		return true;
+	return hint_poll(d);
+}
+
+/* ---- The M side of a change: lists and states, under the lock ---- */
+
+static struct gsched_m *oldest_waiting(struct gsched_domain *d)
+{
+	return list_first_entry_or_null(&d->waiting, struct gsched_m, link);
+}
+
+static struct gsched_m *last_parked(struct gsched_domain *d)
+{
+	return list_first_entry_or_null(&d->parked, struct gsched_m, link);
+}
+
+/**
+ * slot_unlist() - take an M off the list of its state and give it another
+ * @m: M, in any state but DEAD
+ * @state: the new state, not PARKED or WAITING
+ */
+void slot_unlist(struct gsched_m *m, enum gsched_m_state state)
+{
+	struct gsched_domain *d = m->domain;
+	struct gsched_status *st = d->status;
+
+	lockdep_assert_held(&d->lock);
+	if (m->state == GSCHED_M_WAITING)
+		WRITE_ONCE(st->nwaiting, st->nwaiting - 1);
+	else if (m->state == GSCHED_M_PARKED && m->private)
+		d->nprivate--;
+	else if (m->state == GSCHED_M_PARKED)
+		WRITE_ONCE(st->nparked, st->nparked - 1);
+	list_del_init(&m->link);
+	m->private = false;
+	m->state = state;
+}
+
+static void slot_enlist_parked(struct gsched_m *m, bool private)
+{
+	struct gsched_domain *d = m->domain;
+
+	m->state = GSCHED_M_PARKED;
+	m->private = private;
+	if (private) {
+		d->nprivate++;
+		list_add(&m->link, &d->private);
+	} else {
+		WRITE_ONCE(d->status->nparked, d->status->nparked + 1);
+		list_add(&m->link, &d->parked);
+	}
+}
+
+/**
+ * slot_wait() - make an M WAITING, in its turn
+ * @m: M without a P
+ *
+ * An M that a signal let out keeps the turn it had: else frequent signals would starve it. The
+ * barrier is the publisher's half: nwaiting is visible before the caller's slot_serve() looks at
+ * the words; the other half is slot_block(), which looks at nwaiting after it has made its word
+ * BLOCKED.
+ */
+void slot_wait(struct gsched_m *m)
+{
+	struct gsched_domain *d = m->domain;
+	struct gsched_m *pos;
+
+	lockdep_assert_held(&d->lock);
+	slot_unlist(m, GSCHED_M_WAITING);
+	if (!m->seq)
+		m->seq = ++d->next_seq;
+	list_for_each_entry_reverse(pos, &d->waiting, link)
+		if (pos->seq < m->seq)
+			break;
+	list_add(&m->link, &pos->link);
+	WRITE_ONCE(d->status->nwaiting, d->status->nwaiting + 1);
+	/* before the words are read: pairs with the cmpxchg in slot_block() */
+	smp_mb();
+}
+
+/* ---- Changes of a P ---- */
+
+/* The copy in the status page: by whoever changed the word, or is the only one who can. */
+static void slot_publish(struct gsched_p *p, u64 word)
+{
+	WRITE_ONCE(p->status->word, word);
+}
+
+/**
+ * slot_block() - the M that holds a P is falling asleep
+ * @p: slot, RUNNING(@m)
+ * @m: the current thread's M
+ *
+ * Makes @p BLOCKED(@m). When somebody has use for it, the caller queues the slot's irq_work, where
+ * it is given on: no lock may be taken and no thread woken here.
+ *
+ * The copy is written first: while the word says RUNNING(m) nobody but m writes either. The read
+ * of the hints after the cmpxchg pairs with the read of some_blocked after the store of work in
+ * the library's wakep(): one of the two sees the other.
+ *
+ * Context: sched_out. Run-queue lock held, interrupts off. Touches no user memory.
+ * Return: true if somebody has use for the slot.
+ */
+bool slot_block(struct gsched_p *p, struct gsched_m *m)
+{
+	struct gsched_status *st = p->domain->status;
+	u64 running = word_of(GSCHED_P_RUNNING, m);
+	u64 blocked = word_of(GSCHED_P_BLOCKED, m);
+
+	slot_publish(p, blocked);
+	if (cmpxchg(&p->word, running, blocked) != running)
+		return false;
+	if (!READ_ONCE(st->some_blocked)) {
+		WRITE_ONCE(st->some_blocked, 1);
+		/* before the hints are read: pairs with the fence in wakep() */
+		smp_mb();
+	}
+	return slot_has_use(p, false);
+}
+
+/**
+ * slot_return() - an M that slept with a P is running again
+ * @p: slot it had when it fell asleep
+ * @m: the current thread's M
+ *
+ * Context: sched_in, interrupts on, preemption off.
+ * Return: true if it still holds @p: nobody wanted it, or it never was BLOCKED.
+ */
+bool slot_return(struct gsched_p *p, struct gsched_m *m)
+{
+	u64 running = word_of(GSCHED_P_RUNNING, m);
+	u64 blocked = word_of(GSCHED_P_BLOCKED, m);
+	u64 word = READ_ONCE(p->word);
+
+	if (word == running)
+		return true;
+	if (word != blocked || cmpxchg(&p->word, blocked, running) != blocked)
+		return false;
+	slot_publish(p, running);
+	return true;
+}
+
+/**
+ * slot_is_of() - does a P's word name an M?
+ * @p: slot
+ * @m: M
+ *
+ * Return: true if @m holds it, awake or asleep.
+ */
+bool slot_is_of(const struct gsched_p *p, const struct gsched_m *m)
+{
+	u64 word = READ_ONCE(p->word);
+
+	return word == word_of(GSCHED_P_RUNNING, m) || word == word_of(GSCHED_P_BLOCKED, m);
+}
+
+/**
+ * slot_idle() - nobody holds a P any more
+ * @p: slot that the caller owns, or whose owner is dead
+ */
+void slot_idle(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+	u64 idle = GSCHED_P_WORD(GSCHED_P_IDLE, 0);
+	u64 old = READ_ONCE(p->word);
+
+	lockdep_assert_held(&d->lock);
+	while (!try_cmpxchg(&p->word, &old, idle))
+		;
+	slot_publish(p, idle);
+	WRITE_ONCE(d->status->nidle, d->status->nidle + 1);
+}
+
+/*
+ * Gives a P to an M that is PARKED or WAITING, or about to be, if it still is what it was.
+ * From now on it is w's: a grant is never withdrawn, w takes it up in machine_leave_wait().
+ */
+static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
+{
+	struct gsched_domain *d = p->domain;
+	u64 running = word_of(GSCHED_P_RUNNING, w);
+
+	lockdep_assert_held(&d->lock);
+	if (cmpxchg(&p->word, old, running) != old)
+		return false;
+	slot_publish(p, running);
+	WRITE_ONCE(p->status->count, p->status->count + 1);
+	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_IDLE)
+		WRITE_ONCE(d->status->nidle, d->status->nidle - 1);
+	else if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
+		d->stats.handoffs++;
+	if (w->state == GSCHED_M_WAITING)
+		d->stats.grants_waiting++;
+	else if (!w->private)
+		d->stats.grants_parked++;
+	slot_unlist(w, GSCHED_M_ON);
+	w->last_p = p;
+	w->seq = 0;
+	WRITE_ONCE(w->status->granted_ns, ktime_get_mono_fast_ns());
+	WRITE_ONCE(w->grant, p);
+	return true;
+}
+
+/* Gives @p to @w if it is free for the taking: IDLE, or BLOCKED by whomever. */
+static bool slot_try(struct gsched_p *p, struct gsched_m *w)
+{
+	for (;;) {
+		u64 word = READ_ONCE(p->word);
+		u32 state = GSCHED_P_WORD_STATE(word);
+
+		if (state != GSCHED_P_IDLE && state != GSCHED_P_BLOCKED)
+			return false;
+		if (slot_grant(p, word, w))
+			return true;
+	}
+}
+
+static struct gsched_p *slot_find(const struct gsched_domain *d, enum gsched_p_state state)
+{
+	struct gsched_p *p;
+
+	for_each_p(d, p)
+		if (GSCHED_P_WORD_STATE(READ_ONCE(p->word)) == state)
+			return p;
+	return NULL;
+}
+
+/* A P had use and there was no M. PARK forgets it, when an M is there again. */
+static void slot_starve(struct gsched_domain *d)
+{
+	WRITE_ONCE(d->status->starved, 1);
+	d->break_poll = true;
+}
+
+/**
+ * slot_serve() - give a P that is to be had to the longest WAITING M
+ * @d: domain
+ *
+ * Whoever makes an M WAITING calls this until it returns NULL, so that no M waits while a P is
+ * IDLE or BLOCKED. It first tries the P that M held last: its caches may be warm there.
+ *
+ * Return: the M to wake (it may be the caller), or NULL.
+ */
+struct gsched_m *slot_serve(struct gsched_domain *d)
+{
+	struct gsched_m *w = oldest_waiting(d);
+	struct gsched_p *p;
+
+	lockdep_assert_held(&d->lock);
+	if (!w)
+		return NULL;
+	if (w->last_p && slot_try(w->last_p, w))
+		return w;
+	for_each_p(d, p)
+		if (slot_try(p, w))
+			return w;
+	return NULL;
+}
+
+/* An IDLE P: to the longest WAITING M; if there is work, to the last PARKED one. */
+static struct gsched_m *slot_offer(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+	struct gsched_m *w = oldest_waiting(d);
+
+	/* nidle is visible before the hints are read: pairs with the fence in wakep() */
+	smp_mb();
+	if (!w && (hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d))) {
+		w = last_parked(d);
+		if (!w)
+			slot_starve(d);
+	}
+	if (w)
+		slot_grant(p, GSCHED_P_WORD(GSCHED_P_IDLE, 0), w);
+	return w;
+}
+
+/**
+ * slot_hand() - give up a P for good: hand(p) of protocol 2
+ * @p: slot that the caller owns, or whose owner is dead
+ *
+ * Return: the M that has it now, to be woken, or NULL.
+ */
+struct gsched_m *slot_hand(struct gsched_p *p)
+{
+	slot_idle(p);
+	return slot_offer(p);
+}
+
+/**
+ * slot_hand_blocked() - give a BLOCKED P on, for somebody has use for it
+ * @p: slot
+ *
+ * If its M came back first, nothing happens. With no M to give it to it stays BLOCKED, which
+ * spares the sleeper a trip over the border.
+ *
+ * Return: the M to wake, or NULL.
+ */
+struct gsched_m *slot_hand_blocked(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+	struct gsched_m *w = oldest_waiting(d) ?: last_parked(d);
+	u64 word = READ_ONCE(p->word);
+
+	lockdep_assert_held(&d->lock);
+	if (GSCHED_P_WORD_STATE(word) != GSCHED_P_BLOCKED)
+		return NULL;
+	if (!w) {
+		slot_starve(d);
+		return NULL;
+	}
+	return slot_grant(p, word, w) ? w : NULL;
+}
+
+/*
+ * A BLOCKED P. When there is none, some_blocked is cleared, so that enqueuers need not call; a
+ * sleeper may have made its word BLOCKED in between and seen some_blocked still set, hence the
+ * second look (protocol 4).
+ */
+static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
+{
+	struct gsched_p *p = slot_find(d, GSCHED_P_BLOCKED);
+
+	if (p)
+		return p;
+	WRITE_ONCE(d->status->some_blocked, 0);
+	/* before the words are read again: pairs with the cmpxchg in slot_block() */
+	smp_mb();
+	p = slot_find(d, GSCHED_P_BLOCKED);
+	if (p)
+		WRITE_ONCE(d->status->some_blocked, 1);
+	return p;
+}
+
+/**
+ * slot_wake() - one step of WAKE: there is work, get an M to look for it
+ * @d: domain
+ * @done: out, no further step is needed
+ * @nobody: out, there is a P and no M for it
+ *
+ * WAITING Ms are served first; then one PARKED M gets an IDLE or a BLOCKED P.
+ *
+ * Return: the M to wake, or NULL.
+ */
+struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody)
+{
+	struct gsched_m *w = slot_serve(d);
+	struct gsched_p *p;
+
+	lockdep_assert_held(&d->lock);
+	if (w)
+		return w;
+	*done = true;
+	for (;;) {
+		p = d->status->nidle ? slot_find(d, GSCHED_P_IDLE) : slot_find_blocked(d);
+		if (!p)
+			return NULL;
+		w = last_parked(d);
+		if (!w) {
+			slot_starve(d);
+			*nobody = true;
+			return NULL;
+		}
+		if (slot_try(p, w))
+			return w;
+	}
+}
+
+/* Something for an M that is about to sleep in the pool, as findrunnable() would find it. */
+static bool slot_pool_has_use(const struct gsched_domain *d)
+{
+	if (hint_global(d))
+		return true;
+	if (!READ_ONCE(d->hint->nspinning) && hint_others(d, NULL))
+		return true;
+	return hint_poll(d);
+}
+
+/* Its own P if that is IDLE still, else an IDLE one, else, after starvation, a BLOCKED one. */
+static void slot_take_any(struct gsched_domain *d, struct gsched_m *m, struct gsched_p *own)
+{
+	struct gsched_p *p;
+
+	if (own && slot_try(own, m))
+		return;
+	p = slot_find(d, GSCHED_P_IDLE);
+	if (p) {
+		slot_try(p, m);
+		return;
+	}
+	for_each_p(d, p)
+		if (slot_try(p, m))
+			return;
+}
+
+/**
+ * slot_park() - the P's part of PARK: give it up, publish, look again
+ * @m: the current thread's M, FREE or ON, with m->private set as it wants to be PARKED
+ * @word: word to compare, or NULL
+ * @expected: what it must hold
+ * @again: out, do not sleep: look again
+ *
+ * The look comes after the P is IDLE and the M PARKED, with a full barrier between: an enqueuer
+ * that saw neither has stored its work before the look. If there is work for it, or @word differs,
+ * the M gets a P again (its own if it had one: the lock is held all the time): m->grant is set.
+ * Only an M that had none and finds @word changed comes out without: it waits at the border.
+ *
+ * Return: an M to wake, never @m itself, or NULL.
+ */
+struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bool *again)
+{
+	struct gsched_domain *d = m->domain;
+	struct gsched_p *p = m->p;
+	struct gsched_m *w;
+
+	lockdep_assert_held(&d->lock);
+	m->p = NULL;
+	slot_enlist_parked(m, m->private);
+	if (p)
+		slot_idle(p);
+	/* PARKED and IDLE before the look: pairs with the fence in wakep() */
+	smp_mb();
+	if (word && READ_ONCE(*word) != expected) {
+		if (p)
+			slot_try(p, m);
+		*again = true;
+		return NULL;
+	}
+	if (m->private)
+		return p ? slot_offer(p) : NULL;
+
+	w = p ? oldest_waiting(d) : NULL;
+	if (w)
+		slot_grant(p, GSCHED_P_WORD(GSCHED_P_IDLE, 0), w);
+	if ((d->status->nidle || d->status->starved) && slot_pool_has_use(d))
+		slot_take_any(d, m, p);
+	WRITE_ONCE(d->status->starved, 0);
+	*again = m->grant;
+	return w;
+}
+
+/**
+ * slot_switch() - hand the P of an M to a certain other one
+ * @m: the current thread's M, which holds a P
+ * @x: another M
+ *
+ * Return: true if @x was PARKED or WAITING and has the P now; @m is then PARKED in the pool. False:
+ * nothing changed.
+ */
+bool slot_switch(struct gsched_m *m, struct gsched_m *x)
+{
+	struct gsched_p *p = m->p;
+
+	lockdep_assert_held(&m->domain->lock);
+	if (x->state != GSCHED_M_PARKED && x->state != GSCHED_M_WAITING)
+		return false;
+	slot_grant(p, word_of(GSCHED_P_RUNNING, m), x);
+	m->p = NULL;
+	slot_enlist_parked(m, false);
+	return true;
+}

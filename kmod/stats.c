@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * stats.c - what GSCHED_IOC_INFO tells
+ *
+ * Each M counts for itself, without atomics, what happens in its own context; what happens under
+ * the lock is counted in the domain. A domain's record is their sum.
+ */
+
+#include <linux/ktime.h>
+#include <linux/nsproxy.h>
+#include <linux/pid.h>
+#include <linux/uaccess.h>
+
+#include "gsched.h"
+
+#define STATS_HOARD_NS	(100 * NSEC_PER_MSEC)
+
+/* Both are plain arrays of u64: adding one to the other needs no list of the names. */
+static void stats_add(struct gsched_m_stats *sum, const struct gsched_m_stats *add)
+{
+	u64 *s = (u64 *)sum;
+	const u64 *a = (const u64 *)add;
+	size_t i;
+
+	for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
+		s[i] += READ_ONCE(a[i]);
+}
+
+/**
+ * stats_retire() - keep what an M counted
+ * @m: M that is no more
+ */
+void stats_retire(struct gsched_m *m)
+{
+	lockdep_assert_held(&m->domain->lock);
+	stats_add(&m->domain->gone, &m->stats);
+}
+
+static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
+{
+	struct gsched_m_stats sum;
+	struct gsched_stats l;
+	unsigned long flags;
+	u32 id;
+
+	flags = slot_lock(d);
+	l = d->stats;
+	sum = d->gone;
+	for_each_set_bit(id, d->ids, d->max_m)
+		stats_add(&sum, &d->ms[id]->stats);
+	*info = (struct gsched_info_domain) {
+		.nr_p = d->nr_p,
+		.nr_m = d->status->nr_m,
+		.nidle = d->status->nidle,
+		.nwaiting = d->status->nwaiting,
+		.nparked = d->status->nparked,
+		.nprivate = d->nprivate,
+		.making = d->making,
+	};
+	slot_unlock(d, flags);
+
+	info->wanted = READ_ONCE(d->status->wanted);
+	info->blocks = sum.blocks;
+	info->takebacks = sum.takebacks;
+	info->handoffs = l.handoffs;
+	info->blocks_nopreempt = sum.blocks_nopreempt;
+	info->lost = sum.lost;
+	info->borders = sum.borders;
+	info->border_ns = sum.border_ns;
+	info->grants_waiting = l.grants_waiting;
+	info->grants_parked = l.grants_parked;
+	info->parks = l.parks;
+	info->park_again = l.park_again;
+	info->unparks = l.unparks;
+	info->permits = l.permits;
+	info->wakes = l.wakes;
+	info->wakes_again = l.wakes_again;
+	info->switches = l.switches;
+	info->deaths = l.deaths;
+	info->excess_exit = sum.excess_exit;
+	info->excess_step = sum.excess_step;
+	info->excess_traced = sum.excess_traced;
+	info->excess_cooperative = sum.excess_cooperative;
+	info->excess_signal = sum.excess_signal;
+	info->excess_timer = sum.excess_timer;
+}
+
+static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
+{
+	unsigned long flags;
+	u64 word;
+
+	if (id >= d->nr_p)
+		return -ENOENT;
+	flags = slot_lock(d);
+	word = READ_ONCE(d->ps[id].word);
+	*info = (struct gsched_info_p) {
+		.state = GSCHED_P_WORD_STATE(word),
+		.m = GSCHED_P_WORD_M(word),
+		.count = d->ps[id].status->count,
+	};
+	slot_unlock(d, flags);
+	return 0;
+}
+
+/* The P is told from the words, not from m->p, which lags behind while the M sleeps. */
+static u32 stats_p_of(const struct gsched_domain *d, const struct gsched_m *m)
+{
+	u32 i;
+
+	for (i = 0; i < d->nr_p; i++)
+		if (slot_is_of(&d->ps[i], m))
+			return i + 1;
+	return 0;
+}
+
+static int stats_m(struct gsched_domain *d, u32 id, struct gsched_info_m *info)
+{
+	unsigned long flags = slot_lock(d);
+	struct gsched_m *m = id < d->max_m ? d->ms[id] : NULL;
+	struct pid *pid;
+	u64 hoard;
+
+	if (!m) {
+		slot_unlock(d, flags);
+		return -ENOENT;
+	}
+	hoard = READ_ONCE(m->hoard_ns);
+	*info = (struct gsched_info_m) {
+		.state = m->state,
+		.p = stats_p_of(d, m),
+		.goid = READ_ONCE(m->hint->goid),
+		.blocked_ns = READ_ONCE(m->status->blocked_ns),
+		.lost_ns = READ_ONCE(m->status->lost_ns),
+		.granted_ns = READ_ONCE(m->status->granted_ns),
+	};
+	info->flags = (test_bit(M_LOST, &m->flags) ? GSCHED_INFO_M_LOST : 0) |
+		      (m->permit ? GSCHED_INFO_M_PERMIT : 0) |
+		      (m->private ? GSCHED_INFO_M_PRIVATE : 0) |
+		      (hoard && ktime_get_mono_fast_ns() - hoard > STATS_HOARD_NS ?
+		       GSCHED_INFO_M_HOARD : 0);
+	rcu_read_lock();
+	pid = task_pid(m->task);
+	info->tid = pid ? pid_vnr(pid) : 0;
+	rcu_read_unlock();
+	slot_unlock(d, flags);
+	return 0;
+}
+
+/**
+ * stats_info() - GSCHED_IOC_INFO
+ * @d: domain
+ * @arg: in and out
+ *
+ * Return: 0, -EINVAL, -ENOENT, -EFAULT.
+ */
+int stats_info(struct gsched_domain *d, struct gsched_info *arg)
+{
+	union {
+		struct gsched_info_domain domain;
+		struct gsched_info_p p;
+		struct gsched_info_m m;
+	} rec;
+	void __user *buf = u64_to_user_ptr(arg->buf);
+	u32 size, n;
+	int err = 0;
+
+	memset(&rec, 0, sizeof(rec));
+	switch (arg->what) {
+	case GSCHED_INFO_DOMAIN:
+		size = sizeof(rec.domain);
+		if (arg->index)
+			return -EINVAL;
+		stats_domain(d, &rec.domain);
+		break;
+	case GSCHED_INFO_P:
+		size = sizeof(rec.p);
+		err = stats_p(d, arg->index, &rec.p);
+		break;
+	case GSCHED_INFO_M:
+		size = sizeof(rec.m);
+		err = stats_m(d, arg->index, &rec.m);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (err)
+		return err;
+	n = min(size, arg->buf_size);
+	if (copy_to_user(buf, &rec, n) || clear_user(buf + n, arg->buf_size - n))
+		return -EFAULT;
+	arg->buf_size = size;
+	return 0;
+}
