@@ -3,6 +3,7 @@
  * main.c - the device: file operations, arguments of the calls, module init and exit
  */
 
+#include <linux/fdtable.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -159,6 +160,15 @@ static int gsched_copy_in(const struct gsched_call *call, union gsched_arg *arg,
 	return 0;
 }
 
+/*
+ * Is this a descriptor of the file @p that an exec would keep? The new program would have old Ms.
+ * O_CLOEXEC is a property of descriptors: the flags of the file do not tell.
+ */
+static int gsched_survives_exec(const void *p, struct file *file, unsigned int fd)
+{
+	return file == p && !test_bit(fd, files_fdtable(current->files)->close_on_exec);
+}
+
 static long gsched_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 {
 	struct gsched_domain *d = file->private_data;
@@ -180,8 +190,7 @@ static long gsched_ioctl(struct file *file, unsigned int cmd, unsigned long user
 	if (ret)
 		return ret;
 	if (cmd == GSCHED_IOC_SETUP) {
-		/* an exec that kept it would run a new program with old Ms */
-		if (!(file->f_flags & O_CLOEXEC))
+		if (iterate_fd(current->files, 0, gsched_survives_exec, file))
 			return -EINVAL;
 	} else if (!gsched_is_ready(d)) {
 		return -ENXIO;
