@@ -11,7 +11,9 @@
 #define GRT_H
 
 #include <grt/base.h>
+#include <grt/chan.h>
 #include <grt/sched.h>
+#include <grt/sync.h>
 #include <grt/time.h>
 
 #endif /* GRT_H */

@@ -30,4 +30,14 @@ struct grt_lock {
 	uint32_t key;
 };
 
+/**
+ * struct grt_waitq - who waits for an object, private part of the objects that embed it
+ *
+ * All zeroes is empty.
+ */
+struct grt_waitq {
+	struct grt_sudog *first;
+	struct grt_sudog *last;
+};
+
 #endif /* GRT_BASE_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of libgrt share, on top of the kselftest harness.
+ *
+ * The harness runs each test in a process of its own, so each can boot the one runtime a process may
+ * have. Goroutines may use EXPECT_*; ASSERT_* only where the test itself runs, for it jumps there.
+ */
+#ifndef GRT_HARNESS_H
+#define GRT_HARNESS_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <grt.h>
+
+#include "kselftest_harness.h"
+
+/* The running test, for EXPECT_* in goroutines; in the test itself the harness's argument hides it. */
+static struct __test_metadata *_metadata;
+
+/* Boots the runtime with @procs Ps, runs @fn in it and returns its value. */
+#define run_procs(procs, fn, arg) do_run_procs(_metadata, procs, fn, arg)
+
+static inline int do_run_procs(struct __test_metadata *test, int procs, int (*fn)(void *), void *arg)
+{
+	struct grt_config config = { .size = sizeof(config), .maxprocs = procs };
+
+	_metadata = test;
+	return grt_run_with(&config, fn, arg);
+}
+
+/* Runs other goroutines until @cond holds. */
+#define yield_until(cond) do { while (!(cond)) grt_yield(); } while (0)
+
+/* How a child ended that was meant to die. */
+struct death {
+	int	status;		/* of waitpid() */
+	char	text[4096];	/* what it wrote to stderr */
+};
+
+/* Runs @fn on a runtime with one P in a child process. */
+static inline void run_to_death(struct death *d, int (*fn)(void *))
+{
+	struct grt_config config = { .size = sizeof(config), .maxprocs = 1 };
+	size_t len = 0;
+	int fds[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe(fds) || (pid = fork()) < 0) {
+		perror("run_to_death");
+		exit(KSFT_FAIL);
+	}
+	if (!pid) {
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		_exit(grt_run_with(&config, fn, NULL));
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], d->text + len, sizeof(d->text) - 1 - len)) > 0)
+		len += n;
+	d->text[len] = '\0';
+	close(fds[0]);
+	waitpid(pid, &d->status, 0);
+}
+
+/* @fn ends the process with status 2 and @message as the first thing it says. */
+#define EXPECT_DEATH(fn, message) do {						\
+	struct death __d;							\
+	run_to_death(&__d, fn);							\
+	EXPECT_TRUE(WIFEXITED(__d.status));					\
+	EXPECT_EQ(2, WEXITSTATUS(__d.status));					\
+	__d.text[strnlen(message, sizeof(__d.text) - 1)] = '\0';		\
+	EXPECT_STREQ(message, __d.text);					\
+} while (0)
+
+/* The same for a panic, whose message Go follows with an empty line and the goroutine. */
+#define EXPECT_PANIC(fn, message) \
+	EXPECT_DEATH(fn, "panic: " message "\n\ngoroutine ")
+
+#endif /* GRT_HARNESS_H */
