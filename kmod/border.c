@@ -25,16 +25,16 @@
  * border_arm() - send an M to the border
  * @m: M, its own or another thread
  *
- * An armed border holds a reference. Arming it twice is no harm, queueing its work twice would make
- * task_work_run() loop for ever: whoever wins the bit adds the work.
+ * An armed border holds a reference; a timer may come so late that there is none to be had. Arming
+ * it twice is no harm, queueing its work twice would make task_work_run() loop for ever: whoever
+ * wins the bit adds the work.
  *
  * Context: any but under a run-queue lock.
  */
 void border_arm(struct gsched_m *m)
 {
-	if (test_and_set_bit(M_BORDER, &m->flags))
+	if (test_and_set_bit(M_BORDER, &m->flags) || !kref_get_unless_zero(&m->ref))
 		return;
-	kref_get(&m->ref);
 	if (task_work_add(m->task, &m->border, TWA_RESUME)) {
 		/* past exit_task_work: it will not see user mode again */
 		clear_bit(M_BORDER, &m->flags);
@@ -180,6 +180,8 @@ static void border_work(struct callback_head *work)
 		border_let_out(m);
 	} else {
 		border_wait(m);
+		if (READ_ONCE(d->closed))
+			machine_detach(m);
 	}
 	machine_put(m);
 }

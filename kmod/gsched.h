@@ -113,7 +113,7 @@ struct gsched_m {
 	u8			state;		/* L: enum gsched_m_state */
 	bool			private;	/* L: PARKED, but not in the pool */
 	bool			permit;		/* L: an UNPARK came while it was not PARKED */
-	bool			made;		/* L: counts in making until its first PARK */
+	bool			made;		/* L: counts in domain->nmade */
 	bool			lent;		/* L: counts in domain->nlent */
 
 	u32			id;		/* I */
@@ -150,7 +150,8 @@ struct gsched_domain {
 	u64			next_seq;	/* L: last turn given out */
 	u32			nprivate;	/* L */
 	u32			nlent;		/* L: Ms that a signal let out of PARK */
-	u32			making;		/* L: Ms announced, which have not PARKed yet */
+	u32			making;		/* L: Ms announced, which have not REGISTERed yet */
+	u32			nmade;		/* L: those that have, and not PARKed yet */
 	bool			break_poll;	/* L: a P had use and there was no M: tell poll() */
 	struct gsched_stats	stats;		/* L */
 	struct gsched_m_stats	gone;		/* L: stats of Ms that are no more */

@@ -75,7 +75,11 @@ struct gsched_m *machine_new(struct gsched_domain *d, bool made)
 		m->status = (void *)d->status + d->m_status_offset + m->id * sizeof(*m->status);
 		m->hint = (void *)d->hint + d->m_hint_offset + m->id * sizeof(*m->hint);
 		memset(m->status, 0, sizeof(*m->status));
-		m->made = made && d->making;
+		if (made && d->making) {
+			m->made = true;
+			d->making--;
+			d->nmade++;
+		}
 		__set_bit(m->id, d->ids);
 		d->ms[m->id] = m;
 		WRITE_ONCE(d->status->nr_m, d->status->nr_m + 1);
@@ -103,7 +107,7 @@ static struct gsched_m *machine_retire(struct gsched_m *m)
 	m->grant = NULL;
 	m->p = NULL;
 	if (m->made)
-		d->making--;
+		d->nmade--;
 	if (m->lent)
 		d->nlent--;
 	stats_retire(m);
@@ -335,7 +339,7 @@ int machine_park(struct gsched_m *m, const struct gsched_park *arg)
 	flags = slot_lock(d);
 	if (m->made) {
 		m->made = false;
-		d->making--;
+		d->nmade--;
 	}
 	if (m->lent) {
 		m->lent = false;

@@ -47,7 +47,7 @@ static s32 slot_wanted(const struct gsched_domain *d)
 	const struct gsched_status *st = d->status;
 	u32 need = d->spare + (st->starved ? max(1U, st->nidle) : 0);
 
-	return (s32)need - (s32)(st->nparked + d->nlent + d->making);
+	return (s32)need - (s32)(st->nparked + d->nlent + d->making + d->nmade);
 }
 
 /**

@@ -55,7 +55,7 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 		.nwaiting = d->status->nwaiting,
 		.nparked = d->status->nparked,
 		.nprivate = d->nprivate,
-		.making = d->making,
+		.making = d->making + d->nmade,
 	};
 	slot_unlock(d, flags);
 

@@ -303,8 +303,8 @@ struct gsched_m_hint {
 /**
  * struct gsched_setup - GSCHED_IOC_SETUP: make the domain
  *
- * Once per open file; a second SETUP is refused with EBUSY. The device must have been opened with
- * O_CLOEXEC.
+ * Once per open file; a second SETUP is refused with EBUSY. Every descriptor of the file must be
+ * close-on-exec (O_CLOEXEC): a new program must not inherit Ms.
  *
  * @size: in, sizeof(struct gsched_setup) as the caller knows it
  * @flags: in, 0
@@ -319,7 +319,7 @@ struct gsched_m_hint {
  * @p_hint_offset: out, where the array of struct gsched_p_hint begins in the hint range
  * @m_hint_offset: out, where the array of struct gsched_m_hint begins there
  *
- * Errors: EBUSY, ENOMEM, EINVAL (also for a device opened without O_CLOEXEC).
+ * Errors: EBUSY, ENOMEM, EINVAL (also for a descriptor that an exec would keep).
  */
 struct gsched_setup {
 	__u32	size;
