@@ -58,6 +58,7 @@ install_modules()
 	local root=$1 moddir=$2 name file
 
 	mkdir -p "$root/lib/vm"
+	: >"$root/lib/vm/order"
 	for name in "${modules[@]}"; do
 		file=$(find "$moddir/kernel" -name "$name.ko*" -print -quit)
 		case $file in
@@ -102,11 +103,15 @@ pack()
 
 main()
 {
-	local moddir=$1 folder=$2 target
+	local moddir=$1 folder=$2 name target
 
-	target=$folder/base-$(fingerprint "$moddir").cpio
-	mkdir -p "$folder"
-	[ -f "$target" ] || pack "$moddir" "$target"
+	name=base-${moddir##*/}
+	target=$folder/$name.$(fingerprint "$moddir").cpio
+	if [ ! -f "$target" ]; then
+		mkdir -p "$folder"
+		rm -f "$folder/$name".*.cpio
+		pack "$moddir" "$target"
+	fi
 	printf '%s\n' "$target"
 }
 

@@ -210,17 +210,22 @@ run_machine()
 	echo "$status" >"$work/status"
 }
 
-# The guest's stdout and stderr pass through a tee each, to the same of this script.
+# The guest's stdout passes through the tee, its stderr through the cat. Pipes rather than the
+# terminal or file itself, because QEMU sets what it writes to to non-blocking; and whoever reads
+# our stdout may stop early, the judge may not.
 stream_machine()
 {
 	{
-		{ run_machine 3>&1 4>&5 5>&-; } | tee "$work/tap"
-	} 5> >(cat >&2)
+		run_machine 3>&1 4>&5 | tee -p "$work/tap" >&6
+	} 5>&1 | cat >&2
 }
 
 clean_up()
 {
-	[ ! -f "$work/pid" ] || kill "$(<"$work/pid")" 2>/dev/null || true
+	if [ -f "$work/pid" ]; then
+		kill "$(<"$work/pid")" 2>/dev/null || true
+		wait
+	fi
 	[ -n "${keep:-}" ] || rm -rf "$work"
 }
 
@@ -229,7 +234,7 @@ run_and_judge()
 	local started=$SECONDS
 
 	# In the background, so that a signal to this script is acted on at once.
-	stream_machine &
+	stream_machine 6>&1 &
 	wait $!
 
 	[ -z "$tap" ] || cp "$work/tap" "$tap"
