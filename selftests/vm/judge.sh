@@ -30,10 +30,10 @@ qemu_log=/dev/null
 reasons=0
 most_reasons=10
 
-# What a kernel says when something is wrong, and does not when nothing is.
+# What a kernel says when something is wrong, and does not when nothing is. An oops panics.
 complaints='(^|[^[:alnum:]_])(BUG|WARNING|KFENCE|KASAN|KCSAN|UBSAN|Oops)[: ]'
-complaints+='|INFO: task .* blocked|rcu:.*stall|soft lockup|hard LOCKUP|[Pp]ossible .*(deadlock|lock|recursi)'
-complaints+='|general protection fault|unreferenced object|Unable to handle kernel'
+complaints+='|INFO: task .* blocked|rcu.*stall|soft lockup|hard LOCKUP'
+complaints+='|possible .*(lock|recursi)|unreferenced object'
 
 taint_names=('P: proprietary module' 'F: module loaded by force' 'S: processor out of specification'
 	'R: module unloaded by force' 'M: machine check' 'B: bad page' 'U: user space asked for it'

@@ -34,13 +34,12 @@ copy_tree()
 {
 	local root=$1 entry
 
-	for entry in "$2"/*; do
-		[ -e "$entry" ] || continue
+	while read -r -d '' entry; do
 		case ${entry##*/} in
 		bin | sbin | lib | lib64) mkdir -p "$root/usr" && cp -a "$entry" "$root/usr/" ;;
 		*) cp -a "$entry" "$root/" ;;
 		esac
-	done
+	done < <(find "$2" -mindepth 1 -maxdepth 1 -print0)
 }
 
 # copy_libraries ROOT FILE...: the shared libraries that the files need, from ROOT itself where

@@ -94,6 +94,7 @@ check_options()
 	done
 	for file in "${bins[@]}"; do
 		[ -f "${file%%:*}" ] || usage "--bin ${file%%:*}: no such file"
+		[[ $file != *:* || $file == *:/* ]] || usage "--bin $file: DEST is an absolute path"
 	done
 	[ -n "$shell" ] || [ ${#command[@]} -gt 0 ] ||
 		usage "no command; give one after --, or --shell"
@@ -120,8 +121,8 @@ find_kernel()
 # What the guest's init reads.
 write_conf()
 {
-	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_OUT=$out VM_CONSOLE='' VM_CMD=("${command[@]}")
-	local VM_ALARM=$((timeout * 9 / 10))
+	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_OUT=$out VM_CONSOLE=''
+	local VM_CMD=("${command[@]}") VM_ALARM=$((timeout * 9 / 10))
 
 	[ -z "$shell" ] || VM_CONSOLE=$(stty size)
 	declare -p VM_MODULE VM_OUT VM_CONSOLE VM_CMD VM_ALARM
@@ -130,7 +131,7 @@ write_conf()
 # What only this run has in its guest.
 fill_root()
 {
-	local root=$1 tree bin file elf
+	local root=$1 tree bin file target elf
 
 	mkdir -p "$root/etc" "$root/usr/lib/vm"
 	for tree in "${roots[@]}"; do
@@ -138,9 +139,10 @@ fill_root()
 	done
 	for bin in "${bins[@]}"; do
 		file=${bin%%:*}
-		bin=${bin#"$file"}
-		bin=${bin#:}
-		install -D -m 755 "$file" "$root${bin:-/usr/local/bin/${file##*/}}"
+		target=${bin#"$file"}
+		target=${target#:}
+		target=${target:-/usr/local/bin/${file##*/}}
+		install -D -m 755 "$file" "$root$(merged "$target")"
 	done
 	mapfile -t elf < <(elf_files "$root")
 	copy_libraries "$root" "${elf[@]}"
