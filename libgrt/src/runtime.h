@@ -15,6 +15,7 @@
 #ifndef GRT_SRC_RUNTIME_H
 #define GRT_SRC_RUNTIME_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <grt.h>
 #include <linux/gsched.h>
@@ -32,6 +33,8 @@
 
 #define RUNQ_SIZE		256	/* C1 */
 #define GOID_BATCH		16	/* C11 */
+#define STEAL_ROUNDS		4	/* R116: past them a park is cheaper than the search */
+#define SURPLUS_NS		5000000000LL	/* an idle M that nobody needed for so long ends */
 
 struct g;
 struct m;
@@ -129,6 +132,7 @@ struct m {
 
 	bool spinning;		/* M: counted in nspinning */
 	bool respin;		/* M: it shall spin when it next schedules (protocol 4) */
+	bool owewake;		/* M: it put a goroutine on the global queue without wakep() */
 	uint32_t fastrand;	/* M */
 	int32_t id;		/* I: on gsched the kernel's */
 
@@ -164,6 +168,7 @@ struct p {
 	int32_t id;			/* I */
 
 	struct g *runq[RUNQ_SIZE] __cacheline_aligned;
+	uint32_t chain;			/* P: turns of runnext in a row */
 
 	/* P: dead Gs with their stacks */
 	struct g *gfree;
@@ -303,7 +308,7 @@ void goready(struct g *gp);
 void wakep(void);
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
 void schedule(void) __noreturn;
-void injectglist(struct gqueue *q);
+bool anywork(void);
 
 static inline uint32_t nmspinning(void)
 {
@@ -318,18 +323,21 @@ static inline uint32_t npidle(void)
 /* ---- proc.c -------------------------------------------------------------------------------- */
 
 void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
-void goexit0(struct g *gp) __noreturn;
+void gostart(void) __noreturn;
 
 /* ---- m.c ----------------------------------------------------------------------------------- */
 
-bool newm(void (*start)(struct m *mp));
-void mexit(struct m *mp);
-struct m *mprepare(void);
-uint32_t fastrandn(uint32_t n);
+struct m *allocm(void);
+void freem(struct m *mp);
+int newosproc(struct m *mp);
+void mexit(void) __noreturn;
+void too_many_threads(void) __noreturn __cold;
+uint32_t fastrand(struct m *mp);
 
 /* ---- p.c ----------------------------------------------------------------------------------- */
 
 void procresize(int32_t n, struct gsched_p_hint *hints);
+uint32_t stealstride(uint32_t rand);
 void acquirep(struct m *mp, struct p *pp);
 struct p *releasep(struct m *mp);
 void pidleput(struct p *pp);

@@ -87,6 +87,38 @@ GRT_API size_t grt_num_goroutines(void);
 GRT_API const char *grt_backend_name(void);
 
 /**
+ * struct grt_device_counts - what /dev/gsched has counted for this process
+ * @size: sizeof(struct grt_device_counts) as the caller knows it
+ * @blocks: a thread with a P fell asleep in the kernel
+ * @takebacks: it woke first and went on with its P
+ * @handoffs: its P was given to another thread meanwhile
+ * @borders: a thread waited at the border of user mode for a P
+ * @border_ns: for how long, in all
+ * @parks: idle threads went to sleep
+ * @wakes: calls to get a thread to look for work
+ * @switches: Ps handed to a thread waiting at the border
+ */
+struct grt_device_counts {
+	size_t size;
+	uint64_t blocks;
+	uint64_t takebacks;
+	uint64_t handoffs;
+	uint64_t borders;
+	uint64_t border_ns;
+	uint64_t parks;
+	uint64_t wakes;
+	uint64_t switches;
+};
+
+/**
+ * grt_device_counts() - read the device's counts
+ * @counts: size set by the caller; the rest is filled in
+ *
+ * Any thread. Return: 0, -ENODEV on the futex backend, -EINVAL for a size that is unknown.
+ */
+GRT_API int grt_device_counts(struct grt_device_counts *counts);
+
+/**
  * grt_block_begin() - a stretch that may block begins (R111)
  *
  * On the futex backend the kernel cannot say that a thread sleeps: between begin and end other

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who owns the Ps: the kernel (gsched), or the library (futex).
+ *
+ * Both keep the words of uapi/linux/gsched.h: nspinning, npolling, gqlen, next_when, has_work and
+ * the rings in the hint range; nidle and the M's status word in the status range. The futex backend
+ * has ordinary memory of the same layout. The scheduler reads those words and asks the backend only
+ * for what changes the owner of a P.
+ *
+ * All but setup, wake, monitor and stop run on the g0 of an M with nopreempt 1.
+ */
+#ifndef GRT_SRC_BACKEND_H
+#define GRT_SRC_BACKEND_H
+
+#include "runtime.h"
+
+struct backend {
+	const char *name;
+
+	/* Makes @nprocs Ps. 0; or -errno with *@what: what failed. */
+	int (*setup)(int32_t nprocs, const char **what);
+
+	/* The calling thread becomes @mp; sets hint and status. */
+	void (*minit)(struct m *mp);
+	/* A new M gets its first P, or waits for it. */
+	void (*mstart)(struct m *mp);
+	/* @mp is an ordinary thread again and has no P. */
+	void (*mexit)(struct m *mp);
+
+	/* There is work and no M spins: gets one to look. Any thread. */
+	void (*wake)(void);
+
+	/*
+	 * Gives the P up and sleeps until handed one (stopm). Looks at all queues after the P is
+	 * free, and takes it back if there is work. With respin set the M then spins.
+	 * False: @deadline has passed, and the M has no P.
+	 */
+	bool (*park)(struct m *mp, int64_t deadline);
+	/* More Ms are parked than will be needed soon. */
+	bool (*surplus)(void);
+
+	/* Hands the P to the M that has waited longest with a goroutine half-way, and sleeps as in
+	 * park. False: there is none. */
+	bool (*switchto)(struct m *mp);
+
+	/* Waits for a P, in turn. */
+	void (*acquire)(struct m *mp);
+
+	/* The poller is about to sleep, with its P or without. */
+	void (*pollbegin)(struct m *mp);
+	/*
+	 * It woke: true if it has a P. With @ready it has goroutines to run and waits for a P if
+	 * the backend can wait for one.
+	 */
+	bool (*pollend)(struct m *mp, bool ready);
+
+	/* grt_block_begin() and grt_block_end() */
+	void (*blockbegin)(struct m *mp, struct g *gp);
+	void (*blockend)(struct m *mp, struct g *gp);
+
+	/* What the thread of grt_run() does until stop(). */
+	void (*monitor)(void);
+	void (*stop)(void);
+};
+
+extern const struct backend backend_futex;
+extern const struct backend backend_gsched;
+
+void backendinit(int32_t nprocs);
+
+#endif /* GRT_SRC_BACKEND_H */

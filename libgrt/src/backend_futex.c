@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The futex backend: the library owns the Ps, as Go does (proc.go).
+ *
+ * A P is on the list of idle ones, or belongs to an M, or is in Psyscall: its goroutine may block,
+ * and whoever changes the status by compare and swap has the P. The lists of idle Ps and parked Ms
+ * are under sched.lock. An M's status word, which the entry protocol reads, is its own memory here,
+ * written by acquirep() and releasep().
+ *
+ * Documented limit: a goroutine that blocks without grt_block_begin() keeps its P.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "sysmon.h"
+
+static struct gsched_status status __cacheline_aligned;
+static struct gsched_hint hint __cacheline_aligned;
+
+/* ---- Ps ------------------------------------------------------------------------------------ */
+
+/* Associates the P with the M. */
+void acquirep(struct m *mp, struct p *pp)
+{
+	if (hasp(mp))
+		fatal("acquirep: already in go");
+	store_release(&pp->m, mp);
+	store_release(&pp->status, Prunning);
+	WRITE_ONCE(mp->statusline.word, pp->id + 1);
+}
+
+/* Dissociates them. */
+struct p *releasep(struct m *mp)
+{
+	struct p *pp = getp(mp);
+
+	WRITE_ONCE(mp->statusline.word, 0);
+	store_release(&pp->m, NULL);
+	store_release(&pp->status, Pidle);
+	return pp;
+}
+
+/* Puts the P on the list of idle ones. sched.lock held; the caller looks for work afterwards, for
+ * who enqueues looks at nidle. */
+void pidleput(struct p *pp)
+{
+	pp->link = sched.pidle;
+	sched.pidle = pp;
+	store_seqcst(&status.nidle, status.nidle + 1);
+}
+
+/* Takes an idle P, or NULL. sched.lock held. */
+struct p *pidleget(void)
+{
+	struct p *pp = sched.pidle;
+
+	if (pp) {
+		sched.pidle = pp->link;
+		store_seqcst(&status.nidle, status.nidle - 1);
+		sysmonwake();
+	}
+	return pp;
+}
+
+/* ---- Ms ------------------------------------------------------------------------------------ */
+
+/* Puts the M on the list of parked ones. sched.lock held. */
+static void mput(struct m *mp)
+{
+	mp->parked = true;
+	mp->schedlink = sched.midle;
+	sched.midle = mp;
+	sched.nmidle++;
+}
+
+static void mremove(struct m *mp)
+{
+	struct m **link = &sched.midle;
+
+	while (*link != mp)
+		link = &(*link)->schedlink;
+	*link = mp->schedlink;
+	mp->parked = false;
+	sched.nmidle--;
+}
+
+/* Takes a parked M, or NULL: the last that parked, its cache is warm. sched.lock held. */
+static struct m *mget(void)
+{
+	struct m *mp = sched.midle;
+
+	if (mp)
+		mremove(mp);
+	return mp;
+}
+
+/* Makes a thread for @pp. mcount already counts it. */
+static void newm(struct p *pp, bool spinning)
+{
+	struct m *mp = allocm();
+	int err = -ENOMEM;
+
+	if (mp) {
+		mp->nextp = pp;
+		mp->nextspinning = spinning;
+		err = newosproc(mp);
+	}
+	if (err)
+		fatal("cannot create a thread: out of memory or of processes (ulimit -u)");
+}
+
+/*
+ * Schedules some M to run @pp, NULL for any idle one; makes a thread if none is parked. With
+ * @spinning the caller has counted the M in nspinning; if no P is idle that is undone: who released
+ * none has nothing to look for. Never blocks for long; any thread.
+ */
+static void startm(struct p *pp, bool spinning)
+{
+	struct m *mp;
+
+	lock(&sched.lock);
+	if (!pp)
+		pp = pidleget();
+	if (!pp)
+		goto undo;
+	mp = mget();
+	if (mp) {
+		mp->nextp = pp;
+		mp->nextspinning = spinning;
+		unlock(&sched.lock);
+		notewakeup(&mp->parknote);
+		return;
+	}
+	if (sched.mcount < sched.maxmcount) {
+		sched.mcount++;
+		unlock(&sched.lock);
+		newm(pp, spinning);
+		return;
+	}
+	if (sched.mpolicy == GRT_THREADS_FATAL)
+		too_many_threads();
+	/* The next M that parks finds the P idle and takes it, if there is work. */
+	pidleput(pp);
+undo:
+	unlock(&sched.lock);
+	if (spinning)
+		xadd(&hint.nspinning, -1);
+}
+
+/*
+ * Hands off the P of an M that blocks (R33). Must start an M in any situation where findrunnable()
+ * would find something to do: the conditions here and there must agree. Runs without a P. Never
+ * blocks.
+ */
+void handoffp(struct p *pp)
+{
+	store_release(&pp->m, NULL);
+	if (!runqempty(pp) || load_relaxed(&hint.gqlen)) {
+		startm(pp, false);
+		return;
+	}
+	/* No M spins and no P is idle: nobody else would look for the work of other Ps. */
+	if (nmspinning() + npidle() == 0 && cas(&hint.nspinning, 0, 1)) {
+		startm(pp, true);
+		return;
+	}
+	lock(&sched.lock);
+	if (sched.runq.n || (!load_seqcst(&hint.npolling) && netpollwanted())) {
+		unlock(&sched.lock);
+		startm(pp, false);
+		return;
+	}
+	pidleput(pp);
+	unlock(&sched.lock);
+}
+
+/* ---- The table ----------------------------------------------------------------------------- */
+
+static int futex_setup(int32_t nprocs, const char **what)
+{
+	struct gsched_p_hint *hints = aligned_alloc(64, nprocs * sizeof(*hints));
+	int32_t i;
+
+	if (!hints) {
+		*what = "out of memory";
+		return -ENOMEM;
+	}
+	memset(hints, 0, nprocs * sizeof(*hints));
+	sched.status = &status;
+	sched.hint = &hint;
+	procresize(nprocs, hints);
+	status.nr_p = nprocs;
+	lock(&sched.lock);
+	for (i = nprocs - 1; i >= 0; i--)
+		pidleput(sched.allp[i]);
+	unlock(&sched.lock);
+	return 0;
+}
+
+static void futex_minit(struct m *mp)
+{
+	static int32_t ids;
+
+	if (!mp->hint)
+		mp->id = xadd(&ids, 1);
+	mp->hint = &mp->hintline;
+	mp->status = &mp->statusline;
+}
+
+/* Takes up the P the M was started or woken with. */
+static void takenextp(struct m *mp)
+{
+	acquirep(mp, mp->nextp);
+	mp->nextp = NULL;
+	mp->spinning = mp->nextspinning;
+	mp->nextspinning = false;
+}
+
+static void futex_mexit(struct m *mp)
+{
+	if (!hasp(mp))
+		return;
+	lock(&sched.lock);
+	pidleput(releasep(mp));
+	unlock(&sched.lock);
+}
+
+static void futex_wake(void)
+{
+	if (npidle()) {
+		if (cas(&hint.nspinning, 0, 1))
+			startm(NULL, true);
+	} else if (load_relaxed(&hint.npolling)) {
+		netpollbreak();
+	}
+}
+
+/* Something to do for an idle P: what the kernel's PARK looks at. */
+static bool parkwork(void)
+{
+	return (!nmspinning() && anywork()) || load_seqcst(&hint.gqlen) ||
+	       (!load_seqcst(&hint.npolling) && netpollwanted());
+}
+
+/*
+ * Stops the M until there is work for it (R45). The P is idle before the look at the queues, and
+ * who enqueues looks at nidle after the store: one of the two sees the other.
+ */
+static bool futex_park(struct m *mp, int64_t deadline)
+{
+	struct p *pp;
+
+	lock(&sched.lock);
+	if (hasp(mp))
+		pidleput(releasep(mp));
+	mput(mp);
+	unlock(&sched.lock);
+	fence_seqcst();
+	if (npidle() && parkwork()) {
+		lock(&sched.lock);
+		pp = mp->parked ? pidleget() : NULL;
+		if (pp) {
+			mremove(mp);
+			unlock(&sched.lock);
+			acquirep(mp, pp);
+			mp->respin = true;
+			return true;
+		}
+		unlock(&sched.lock);
+	}
+	if (!notetsleep(&mp->parknote, deadline)) {
+		lock(&sched.lock);
+		if (mp->parked) {
+			mremove(mp);
+			unlock(&sched.lock);
+			return false;
+		}
+		unlock(&sched.lock);
+		notesleep(&mp->parknote);
+	}
+	noteclear(&mp->parknote);
+	takenextp(mp);
+	return true;
+}
+
+static bool futex_surplus(void)
+{
+	return load_relaxed(&sched.nmidle) > (uint32_t)sched.gomaxprocs;
+}
+
+static bool futex_switchto(struct m *mp)
+{
+	(void)mp;
+	return false;
+}
+
+static void futex_acquire(struct m *mp)
+{
+	(void)mp;
+	fatal("call into the runtime between grt_block_begin and grt_block_end");
+}
+
+/* The poller's P is idle while it sleeps. Who enqueued after its last look saw npolling and broke
+ * the poll, or sees nidle. */
+static void futex_pollbegin(struct m *mp)
+{
+	if (!hasp(mp))
+		return;
+	lock(&sched.lock);
+	pidleput(releasep(mp));
+	unlock(&sched.lock);
+	fence_seqcst();
+	if (anywork())
+		netpollbreak();
+}
+
+static bool futex_pollend(struct m *mp, bool ready)
+{
+	struct p *pp;
+
+	(void)ready;
+	lock(&sched.lock);
+	pp = pidleget();
+	unlock(&sched.lock);
+	if (pp)
+		acquirep(mp, pp);
+	return pp;
+}
+
+/* ---- Blocking stretches (R111) ------------------------------------------------------------- */
+
+/* entersyscall: the M and its P part, but nothing is handed over yet. */
+static void futex_blockbegin(struct m *mp, struct g *gp)
+{
+	struct p *pp;
+
+	acquirem();
+	pp = getp(mp);
+	casgstatus(gp, Grunning, Gsyscall);
+	mp->oldp = pp;
+	WRITE_ONCE(mp->statusline.word, 0);
+	store_relaxed(&pp->syscalltick, pp->syscalltick + 1);
+	store_seqcst(&pp->status, Psyscall);
+	/* From here the P may be another's. nopreempt stays 1 to the end of the stretch. */
+}
+
+/* exitsyscall0, on g0: no P is to be had. The goroutine waits on the global queue. */
+static void exitsyscall0(struct g *gp)
+{
+	struct m *mp = getg()->m;
+	struct p *pp;
+
+	casgstatus(gp, Gsyscall, Grunnable);
+	gp->m = NULL;
+	mp->curg = NULL;
+	lock(&sched.lock);
+	pp = pidleget();
+	globrunqput(gp);
+	unlock(&sched.lock);
+	if (pp) {
+		acquirep(mp, pp);
+		mp->owewake = true;
+	} else {
+		futex_park(mp, GRT_FOREVER);
+	}
+	schedule();
+}
+
+static bool exitsyscallfast(struct m *mp)
+{
+	struct p *pp = mp->oldp;
+
+	mp->oldp = NULL;
+	if (cas(&pp->status, Psyscall, Prunning)) {
+		store_release(&pp->m, mp);
+		WRITE_ONCE(mp->statusline.word, pp->id + 1);
+		return true;
+	}
+	if (!npidle())
+		return false;
+	lock(&sched.lock);
+	pp = pidleget();
+	unlock(&sched.lock);
+	if (pp)
+		acquirep(mp, pp);
+	return pp;
+}
+
+static void futex_blockend(struct m *mp, struct g *gp)
+{
+	if (load_relaxed(&gp->status) != Gsyscall)
+		gopanic("grt_block_end without grt_block_begin");
+	if (exitsyscallfast(mp))
+		casgstatus(gp, Gsyscall, Grunning);
+	else
+		mcall(exitsyscall0);
+	releasem(gp->m);
+}
+
+const struct backend backend_futex = {
+	.name		= "futex",
+	.setup		= futex_setup,
+	.minit		= futex_minit,
+	.mstart		= takenextp,
+	.mexit		= futex_mexit,
+	.wake		= futex_wake,
+	.park		= futex_park,
+	.surplus	= futex_surplus,
+	.switchto	= futex_switchto,
+	.acquire	= futex_acquire,
+	.pollbegin	= futex_pollbegin,
+	.pollend	= futex_pollend,
+	.blockbegin	= futex_blockbegin,
+	.blockend	= futex_blockend,
+	.monitor	= sysmon,
+	.stop		= sysmonstop,
+};

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The gsched backend: the kernel owns the Ps (Documentation/protocol.rst).
+ *
+ * An M holds the P that its status word names, now: the kernel takes the P of an M that sleeps with
+ * nopreempt 0, and stops the M at the border of user mode until it has one again. So blocking needs
+ * no wrapping, idle Ps and parked Ms need no list here, and nothing here decides who runs.
+ *
+ * The thread of grt_run() is the template thread: it makes the threads the kernel wants.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+#define SPARE		1	/* Ms kept parked for the next goroutine that blocks */
+#define PREPARED	4	/* threads' stacks mapped beforehand: see prepare() */
+#define BACKOFF_MS	100	/* after a thread could not be made */
+
+static struct {
+	int fd;			/* the domain */
+	int kickfd;		/* wakes the template thread */
+	void *status;		/* the two ranges */
+	void *hint;
+	size_t status_size;
+	size_t hint_size;
+	const struct gsched_m_status *mstatus;
+	struct gsched_m_hint *mhint;
+	bool waits;		/* A: the template thread waits for an M to end */
+} dev = { .fd = -1 };
+
+/* ---- Calls --------------------------------------------------------------------------------- */
+
+/* A call to the device. Returns 0 or -errno; of those, only what the caller can deal with. */
+static int call(unsigned long cmd, void *arg)
+{
+	int err = ioctl(dev.fd, cmd, arg) < 0 ? -errno : 0;
+
+	switch (err) {
+	case 0:
+	case -EAGAIN:
+	case -EINTR:
+	case -ETIMEDOUT:
+		return err;
+	case -EXDEV:
+		fatal("the runtime does not exist in a forked child");
+	case -ECANCELED:
+		fatal("gsched: the domain was closed under the runtime");
+	default:
+		fatal(strerror(-err));
+	}
+}
+
+/* Waits for a P, in turn, until @deadline. The status word tells whether it got one. */
+static void acquire(uint64_t deadline)
+{
+	struct gsched_acquire a = { .size = sizeof(a), .deadline_ns = deadline };
+
+	call(GSCHED_IOC_ACQUIRE, &a);
+}
+
+static void gsched_acquire(struct m *mp)
+{
+	do {
+		acquire(GSCHED_FOREVER);
+	} while (!hasp(mp));
+}
+
+/*
+ * Stops the M until it is handed a P. The kernel frees the P, looks at the hints, and gives it back
+ * if there is work (EAGAIN); the M then looks again, and spins.
+ */
+static bool gsched_park(struct m *mp, int64_t deadline)
+{
+	struct gsched_park a = {
+		.size = sizeof(a),
+		.deadline_ns = deadline == GRT_FOREVER ? GSCHED_FOREVER : (uint64_t)deadline,
+	};
+
+	do {
+		if (call(GSCHED_IOC_PARK, &a) == -ETIMEDOUT && !hasp(mp))
+			return false;
+	} while (!hasp(mp));
+	mp->respin = true;
+	return true;
+}
+
+static bool gsched_surplus(void)
+{
+	return load_relaxed(&sched.status->nparked) >= (uint32_t)sched.gomaxprocs + SPARE;
+}
+
+static bool gsched_switchto(struct m *mp)
+{
+	struct gsched_switch a = { .size = sizeof(a), .m = GSCHED_M_OLDEST };
+
+	if (call(GSCHED_IOC_SWITCH, &a) == -EAGAIN)
+		return false;
+	if (!hasp(mp))
+		return gsched_park(mp, GRT_FOREVER);
+	mp->respin = true;
+	return true;
+}
+
+/* Some M shall look for work. If there is none but the poller, its poll is broken: the kernel has
+ * noted that a P starves. */
+static void gsched_wake(void)
+{
+	if (load_relaxed(&sched.status->nidle) || load_relaxed(&sched.status->some_blocked)) {
+		if (call(GSCHED_IOC_WAKE, NULL) != -EAGAIN)
+			return;
+	}
+	if (load_relaxed(&sched.hint->npolling))
+		netpollbreak();
+}
+
+/* ---- The poller ---------------------------------------------------------------------------- */
+
+/* It sleeps with its P BLOCKED, and keeps it if nobody wants it. */
+static void gsched_pollbegin(struct m *mp)
+{
+	WRITE_ONCE(mp->hint->mode, GSCHED_MODE_COOPERATIVE);
+	barrier();
+	WRITE_ONCE(mp->hint->nopreempt, 0);
+}
+
+/* With goroutines to run it waits in turn for a P before it touches any; after a break alone it
+ * only tries, for somebody else may need the poller more. */
+static bool gsched_pollend(struct m *mp, bool ready)
+{
+	WRITE_ONCE(mp->hint->nopreempt, 1);
+	barrier();
+	WRITE_ONCE(mp->hint->mode, GSCHED_MODE_NORMAL);
+	barrier();
+	if (hasp(mp))
+		return true;
+	if (ready)
+		gsched_acquire(mp);
+	else
+		acquire(0);
+	return hasp(mp);
+}
+
+/* ---- Ms ------------------------------------------------------------------------------------ */
+
+static void gsched_minit(struct m *mp)
+{
+	struct gsched_register a = { .size = sizeof(a), .flags = GSCHED_REGISTER_MADE };
+
+	call(GSCHED_IOC_REGISTER, &a);
+	mp->id = a.m;
+	mp->hint = &dev.mhint[a.m];
+	mp->status = &dev.mstatus[a.m];
+	WRITE_ONCE(mp->hint->mode, GSCHED_MODE_NORMAL);
+	WRITE_ONCE(mp->hint->goid, 0);
+}
+
+static void gsched_mstart(struct m *mp)
+{
+	gsched_park(mp, GRT_FOREVER);
+}
+
+static void kick(void)
+{
+	uint64_t one = 1;
+
+	while (write(dev.kickfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void gsched_mexit(struct m *mp)
+{
+	(void)mp;
+	call(GSCHED_IOC_UNREGISTER, NULL);
+	if (load_seqcst(&dev.waits))
+		kick();
+}
+
+/* ---- The template thread ------------------------------------------------------------------- */
+
+/*
+ * Making a stack needs the process's mmap_lock, which a thread that faults may hold while it waits
+ * for its page: the very time when a new thread is needed. So some are ready beforehand.
+ */
+struct prepared {
+	struct m *m[PREPARED];
+	uint32_t n;
+};
+
+static void prepare(struct prepared *pre)
+{
+	struct m *mp;
+
+	while (pre->n < PREPARED && (mp = allocm()))
+		pre->m[pre->n++] = mp;
+}
+
+static struct m *takeprepared(struct prepared *pre)
+{
+	return pre->n ? pre->m[--pre->n] : allocm();
+}
+
+static void announce(int32_t n)
+{
+	struct gsched_make a = { .size = sizeof(a), .n = n };
+
+	call(GSCHED_IOC_MAKE, &a);
+}
+
+/* Counts up to @n new threads; fewer at the limit. */
+static int32_t countms(int32_t n)
+{
+	int32_t room;
+
+	lock(&sched.lock);
+	room = sched.maxmcount - sched.mcount;
+	if (n > room)
+		n = room;
+	sched.mcount += n;
+	unlock(&sched.lock);
+	return n;
+}
+
+static bool newm(struct prepared *pre)
+{
+	struct m *mp = takeprepared(pre);
+
+	if (!mp)
+		return false;
+	if (!newosproc(mp))
+		return true;
+	if (pre->n < PREPARED)
+		pre->m[pre->n++] = mp;
+	return false;
+}
+
+/* Makes as many threads as the kernel wants. False: not all of them could be made. */
+static bool makems(struct prepared *pre)
+{
+	int32_t wanted = load_relaxed(&sched.status->wanted);
+	int32_t n, i;
+
+	if (wanted <= 0)
+		return true;
+	n = countms(wanted);
+	if (!n) {
+		if (sched.mpolicy == GRT_THREADS_FATAL && load_relaxed(&sched.status->starved))
+			too_many_threads();
+		return false;
+	}
+	announce(n);
+	for (i = 0; i < n; i++) {
+		if (!newm(pre))
+			break;
+	}
+	if (i == n)
+		return n == wanted;
+	if (sched.mpolicy == GRT_THREADS_FATAL && load_relaxed(&sched.status->starved))
+		fatal("cannot create a thread: out of memory or of processes (ulimit -u)");
+	announce(i - n);
+	countms(i - n);
+	return false;
+}
+
+static void gsched_monitor(void)
+{
+	struct pollfd fds[2] = {
+		{ .fd = dev.kickfd, .events = POLLIN },
+		{ .fd = dev.fd, .events = POLLIN },
+	};
+	struct prepared pre = { .n = 0 };
+	uint64_t count;
+	bool all = true;
+
+	prepare(&pre);
+	while (!load_seqcst(&sched.exiting)) {
+		store_seqcst(&dev.waits, !all);
+		poll(fds, all ? 2 : 1, all ? -1 : BACKOFF_MS);
+		store_relaxed(&dev.waits, false);
+		if ((fds[0].revents & POLLIN) && read(dev.kickfd, &count, sizeof(count)) < 0)
+			continue;
+		if (all && (fds[1].revents & (POLLERR | POLLHUP)))
+			fatal("gsched: the domain was closed under the runtime");
+		all = makems(&pre);
+		prepare(&pre);
+	}
+}
+
+static void gsched_stop(void)
+{
+	kick();
+}
+
+/* ---- Set-up -------------------------------------------------------------------------------- */
+
+/* The ranges are not inherited: the child finds zeroes, and so no P, instead of a fault. */
+static void forkchild(void)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+
+	mmap(dev.status, dev.status_size, PROT_READ, flags, -1, 0);
+	mmap(dev.hint, dev.hint_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+}
+
+static int mapranges(const struct gsched_setup *s)
+{
+	dev.status_size = s->status_size;
+	dev.hint_size = s->hint_size;
+	dev.status = mmap(NULL, s->status_size, PROT_READ, MAP_SHARED, dev.fd, GSCHED_MMAP_STATUS);
+	if (dev.status == MAP_FAILED)
+		return -errno;
+	dev.hint = mmap(NULL, s->hint_size, PROT_READ | PROT_WRITE, MAP_SHARED, dev.fd,
+			GSCHED_MMAP_HINT);
+	if (dev.hint == MAP_FAILED) {
+		munmap(dev.status, s->status_size);
+		return -errno;
+	}
+	return 0;
+}
+
+static int setup(int32_t nprocs, const char **what)
+{
+	struct gsched_setup s = {
+		.size = sizeof(s),
+		.nr_p = nprocs,
+		.max_m = sched.maxmcount,
+		.spare = SPARE,
+	};
+	int err;
+
+	*what = "GSCHED_IOC_SETUP on /dev/gsched";
+	if (ioctl(dev.fd, GSCHED_IOC_SETUP, &s) < 0)
+		return -errno;
+	*what = "cannot map /dev/gsched";
+	err = mapranges(&s);
+	if (err)
+		return err;
+	sched.status = dev.status;
+	sched.hint = dev.hint;
+	dev.mstatus = (void *)((char *)dev.status + s.m_status_offset);
+	dev.mhint = (void *)((char *)dev.hint + s.m_hint_offset);
+	procresize(nprocs, (void *)((char *)dev.hint + s.p_hint_offset));
+	return 0;
+}
+
+static int gsched_setup(int32_t nprocs, const char **what)
+{
+	int err;
+
+	*what = "cannot open /dev/gsched";
+	dev.fd = open("/dev/gsched", O_RDWR | O_CLOEXEC);
+	if (dev.fd < 0)
+		return -errno;
+	dev.kickfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dev.kickfd < 0)
+		fatal_setup("eventfd: %m");
+	err = setup(nprocs, what);
+	if (err) {
+		close(dev.fd);
+		close(dev.kickfd);
+		return err;
+	}
+	/* A P has use and there is no M: the poller is one (protocol 3.5). */
+	netpolladd(dev.fd, EPOLLPRI);
+	pthread_atfork(NULL, NULL, forkchild);
+	return 0;
+}
+
+/* ---- Counts -------------------------------------------------------------------------------- */
+
+int grt_device_counts(struct grt_device_counts *counts)
+{
+	struct gsched_info_domain d = { 0 };
+	struct gsched_info a = {
+		.size = sizeof(a),
+		.what = GSCHED_INFO_DOMAIN,
+		.buf = (uintptr_t)&d,
+		.buf_size = sizeof(d),
+	};
+	struct grt_device_counts c;
+
+	if (load_acquire(&sched.backend) != &backend_gsched)
+		return -ENODEV;
+	if (counts->size < sizeof(counts->size) || counts->size > sizeof(c))
+		return -EINVAL;
+	if (ioctl(dev.fd, GSCHED_IOC_INFO, &a) < 0)
+		return -errno;
+	c = (struct grt_device_counts){
+		.size = counts->size,
+		.blocks = d.blocks,
+		.takebacks = d.takebacks,
+		.handoffs = d.handoffs,
+		.borders = d.borders,
+		.border_ns = d.border_ns,
+		.parks = d.parks,
+		.wakes = d.wakes,
+		.switches = d.switches,
+	};
+	memcpy(counts, &c, counts->size);
+	return 0;
+}
+
+const struct backend backend_gsched = {
+	.name		= "gsched",
+	.setup		= gsched_setup,
+	.minit		= gsched_minit,
+	.mstart		= gsched_mstart,
+	.mexit		= gsched_mexit,
+	.wake		= gsched_wake,
+	.park		= gsched_park,
+	.surplus	= gsched_surplus,
+	.switchto	= gsched_switchto,
+	.acquire	= gsched_acquire,
+	.pollbegin	= gsched_pollbegin,
+	.pollend	= gsched_pollend,
+	.monitor	= gsched_monitor,
+	.stop		= gsched_stop,
+};

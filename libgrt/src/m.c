@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/* Ms: the threads that run goroutines. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+
+_Static_assert(offsetof(struct g, sched.sp) == G_SCHED_SP, "switch.S and struct g disagree");
+
+/*
+ * The current G. Reached by calls only: the compiler may keep the address of a thread-local
+ * variable in a register, and a goroutine that parks comes back on another thread.
+ */
+static __thread struct g *current_g __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline)) struct g *getg(void)
+{
+	__asm__ volatile("");
+	return current_g;
+}
+
+__attribute__((noinline)) void setg(struct g *gp)
+{
+	__asm__ volatile("");
+	current_g = gp;
+}
+
+struct g *getg_user(const char *what)
+{
+	struct g *gp = getg();
+
+	if (unlikely(!gp || gp == gp->m->g0))
+		gopanic("%s: not on a goroutine", what);
+	return gp;
+}
+
+/* Marsaglia's xorshift; each M has its own. */
+uint32_t fastrand(struct m *mp)
+{
+	uint32_t x = mp->fastrand;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	mp->fastrand = x;
+	return x;
+}
+
+void too_many_threads(void)
+{
+	fatal("thread exhaustion: the program exceeds its limit of threads (maxthreads)");
+}
+
+/* Takes an M whose thread has ended, or is about to, for a new thread. */
+static struct m *mreuse(void)
+{
+	struct m *mp;
+
+	lock(&sched.lock);
+	mp = sched.freem;
+	if (mp)
+		sched.freem = mp->schedlink;
+	unlock(&sched.lock);
+	if (mp)
+		pthread_join(mp->thread, NULL);
+	return mp;
+}
+
+/*
+ * An M with its stack and no thread yet, on allm. Any thread. NULL: no memory.
+ */
+struct m *allocm(void)
+{
+	static uint32_t seed;
+	struct m *mp = mreuse();
+
+	if (mp)
+		return mp;
+	mp = aligned_alloc(64, (sizeof(*mp) + 63) & ~63UL);
+	if (!mp)
+		return NULL;
+	memset(mp, 0, sizeof(*mp));
+	mp->g0 = calloc(1, sizeof(*mp->g0));
+	if (!mp->g0 || !stackalloc(&mp->stack)) {
+		free(mp->g0);
+		free(mp);
+		return NULL;
+	}
+	mp->g0->m = mp;
+	mp->fastrand = 2654435761U * (xadd(&seed, 1) + 1);
+	lock(&sched.lock);
+	mp->alllink = sched.allm;
+	store_release(&sched.allm, mp);
+	unlock(&sched.lock);
+	return mp;
+}
+
+/* Gives back an M whose thread has ended or is about to. */
+static void mput_free(struct m *mp)
+{
+	lock(&sched.lock);
+	mp->schedlink = sched.freem;
+	sched.freem = mp;
+	sched.mcount--;
+	unlock(&sched.lock);
+}
+
+static void mstart1(struct g *g0)
+{
+	struct m *mp = g0->m;
+
+	sched.backend->mstart(mp);
+	schedule();
+}
+
+/* The thread. g0 is its own stack: each goroutine it runs parks by going back to g0call's frame. */
+static void *mstart(void *arg)
+{
+	struct m *mp = arg;
+
+	sched.backend->minit(mp);
+	WRITE_ONCE(mp->hint->nopreempt, 1);
+	setg(mp->g0);
+	grt_g0call(mp->g0, mstart1);
+	setg(NULL);
+	sched.backend->mexit(mp);
+	mput_free(mp);
+	return NULL;
+}
+
+/* Ends the M's thread. On g0. */
+void mexit(void)
+{
+	grt_gogo(getg()->m->g0);
+}
+
+/*
+ * Starts the thread of @mp, which was counted in mcount. Return: 0, else the errno of
+ * pthread_create, negative; @mp and its count are given back then.
+ */
+int newosproc(struct m *mp)
+{
+	pthread_attr_t attr;
+	int err;
+
+	pthread_attr_init(&attr);
+	err = pthread_attr_setstack(&attr, (void *)mp->stack.lo, mp->stack.hi - mp->stack.lo);
+	if (!err)
+		err = pthread_create(&mp->thread, &attr, mstart, mp);
+	pthread_attr_destroy(&attr);
+	return -err;
+}

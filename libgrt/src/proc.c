@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+/* Goroutines are made and end here; the runtime is booted and ends here. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+
+#define GFREE_HIGH	64	/* C10: a P keeps fewer dead Gs than this ... */
+#define GFREE_LOW	32	/* ... and goes down, or fills up, to this many */
+
+/* ---- Dead goroutines, with their stacks ---------------------------------------------------- */
+
+/* Puts a dead G on the P's list; if that gets long, part of it on the global one. */
+static void gfput(struct p *pp, struct g *gp)
+{
+	gp->schedlink = pp->gfree;
+	pp->gfree = gp;
+	if (++pp->ngfree < GFREE_HIGH)
+		return;
+	lock(&sched.gflock);
+	while (pp->ngfree >= GFREE_LOW) {
+		gp = pp->gfree;
+		pp->gfree = gp->schedlink;
+		pp->ngfree--;
+		gp->schedlink = sched.gfree;
+		sched.gfree = gp;
+		store_relaxed(&sched.ngfree, sched.ngfree + 1);
+	}
+	unlock(&sched.gflock);
+}
+
+static struct g *gfgetglobal(void)
+{
+	struct g *gp = sched.gfree;
+
+	if (gp) {
+		sched.gfree = gp->schedlink;
+		store_relaxed(&sched.ngfree, sched.ngfree - 1);
+	}
+	return gp;
+}
+
+/* Takes a dead G from the P's list, which an empty one fills from the global one first. Without
+ * a P, from the global one. */
+static struct g *gfget(struct p *pp)
+{
+	struct g *gp;
+
+	if (!pp) {
+		lock(&sched.gflock);
+		gp = gfgetglobal();
+		unlock(&sched.gflock);
+		return gp;
+	}
+	if (!pp->gfree && load_relaxed(&sched.ngfree)) {
+		lock(&sched.gflock);
+		while (pp->ngfree < GFREE_LOW && (gp = gfgetglobal())) {
+			gp->schedlink = pp->gfree;
+			pp->gfree = gp;
+			pp->ngfree++;
+		}
+		unlock(&sched.gflock);
+	}
+	gp = pp->gfree;
+	if (gp) {
+		pp->gfree = gp->schedlink;
+		pp->ngfree--;
+	}
+	return gp;
+}
+
+/* A new G with a stack. It is on allgs, for those who look at all of them, from now on for ever. */
+static struct g *malg(void)
+{
+	struct g *gp = aligned_alloc(64, (sizeof(*gp) + 63) & ~63UL);
+	struct g *head;
+
+	if (!gp)
+		fatal("out of memory: no memory for another goroutine");
+	memset(gp, 0, sizeof(*gp));
+	if (!stackalloc(&gp->stack))
+		fatal("out of memory: no stack for another goroutine; "
+		      "vm.max_map_count may be too low");
+	store_relaxed(&gp->status, Gdead);
+	do {
+		head = load_relaxed(&sched.allgs);
+		gp->alllink = head;
+	} while (!cas(&sched.allgs, head, gp));
+	return gp;
+}
+
+/* ---- Start and end ------------------------------------------------------------------------- */
+
+static uint64_t newgoid(struct p *pp)
+{
+	if (!pp)
+		return xadd(&sched.goidgen, 1) + 1;
+	if (pp->goidcache == pp->goidcacheend) {
+		pp->goidcache = xadd(&sched.goidgen, GOID_BATCH) + 1;
+		pp->goidcacheend = pp->goidcache + GOID_BATCH;
+	}
+	return pp->goidcache++;
+}
+
+static void countg(struct p *pp, int64_t n)
+{
+	if (pp)
+		store_relaxed(&pp->ngs, pp->ngs + n);
+	else
+		xadd(&sched.ngs, n);
+}
+
+/* The first context of a goroutine: grt_gogo() returns from it into goexit(). */
+static void gostartcontext(struct g *gp)
+{
+	uintptr_t *top = (uintptr_t *)gp->stack.hi;
+	uintptr_t *frame;
+
+	top[-1] = 0;
+	top[-2] = 0;
+	frame = (uintptr_t *)((uintptr_t)&top[-2] - FRAME_SIZE);
+	memset(frame, 0, FRAME_SIZE);
+	frame[FRAME_SIZE / 8 - 1] = (uintptr_t)goexit + 1;
+	gp->sched.sp = (uintptr_t)frame;
+}
+
+/*
+ * Makes a goroutine that runs @fn(@arg). It runs next on this P; from a thread without one it goes
+ * to the global queue. @gopc: where the program asked for it.
+ */
+void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
+{
+	struct m *mp = acquirem();
+	struct p *pp = mp ? getp(mp) : NULL;
+	struct g *gp = gfget(pp);
+
+	if (!gp)
+		gp = malg();
+	gp->startfn = fn;
+	gp->startarg = arg;
+	gp->gopc = gopc;
+	gp->goid = newgoid(pp);
+	gp->waitreason = GRT_WAIT_NONE;
+	gostartcontext(gp);
+	countg(pp, 1);
+	casgstatus(gp, Gdead, Grunnable);
+	if (pp) {
+		runqput(pp, gp, true);
+	} else {
+		lock(&sched.lock);
+		globrunqput(gp);
+		unlock(&sched.lock);
+	}
+	wakep();
+	releasem(mp);
+}
+
+/* On g0: the goroutine has ended. */
+static void goexit0(struct g *gp)
+{
+	struct m *mp = getg()->m;
+	struct p *pp = getp(mp);
+
+	casgstatus(gp, Grunning, Gdead);
+	gp->m = NULL;
+	mp->curg = NULL;
+	WRITE_ONCE(mp->hint->goid, 0);
+	gp->param = NULL;
+	countg(pp, -1);
+	gfput(pp, gp);
+	schedule();
+}
+
+static void __noreturn goexit1(void)
+{
+	acquirem();
+	mcall(goexit0);
+	__builtin_unreachable();
+}
+
+/* The goroutine begins: called by goexit(), which is where it ends. */
+void gostart(void)
+{
+	struct g *gp = getg();
+
+	releasem(gp->m);
+	gp->startfn(gp->startarg);
+	goexit1();
+}
+
+int grt_go(void (*fn)(void *arg), void *arg)
+{
+	if (!load_acquire(&sched.backend))
+		return -ESRCH;
+	if (!fn)
+		gopanic("go of nil func value");
+	newproc(fn, arg, (uintptr_t)__builtin_return_address(0));
+	return 0;
+}
+
+void grt_exit(void)
+{
+	getg_user("grt_exit");
+	goexit1();
+}
+
+uint64_t grt_self_id(void)
+{
+	struct g *gp = getg();
+
+	return gp ? gp->goid : 0;
+}
+
+size_t grt_num_goroutines(void)
+{
+	int64_t n = load_relaxed(&sched.ngs);
+	int32_t i;
+
+	if (!load_acquire(&sched.backend))
+		return 0;
+	for (i = 0; i < sched.gomaxprocs; i++)
+		n += load_relaxed(&sched.allp[i]->ngs);
+	return n > 0 ? n : 0;
+}
+
+/* ---- The runtime's life -------------------------------------------------------------------- */
+
+static int32_t ncpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	return CPU_COUNT(&set);
+}
+
+static int32_t maxprocs(const struct grt_config *c)
+{
+	const char *env = getenv("GRT_MAXPROCS");
+	char *end;
+	long n;
+
+	if (c->maxprocs < 0 || c->maxprocs > GSCHED_MAX_P)
+		fatal_setup("maxprocs %d is not within 1 and %d", c->maxprocs, GSCHED_MAX_P);
+	if (c->maxprocs)
+		return c->maxprocs;
+	if (env) {
+		errno = 0;
+		n = strtol(env, &end, 10);
+		if (!errno && *env && !*end && n > 0)
+			return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
+	}
+	return ncpus();
+}
+
+static void schedinit(const struct grt_config *c)
+{
+	static bool booted;
+
+	if (xchg(&booted, true))
+		fatal_setup("grt_run: this process has, or had, a runtime already");
+	if (c->maxthreads < 0 || c->maxthreads > GSCHED_MAX_M)
+		fatal_setup("maxthreads %d is not within 1 and %d", c->maxthreads, GSCHED_MAX_M);
+	if (c->thread_policy != GRT_THREADS_FATAL && c->thread_policy != GRT_THREADS_WAIT)
+		fatal_setup("thread_policy %d is unknown", c->thread_policy);
+	sched.maxmcount = c->maxthreads ? c->maxthreads : GSCHED_MAX_M;
+	sched.mpolicy = c->thread_policy;
+	netpollinit();
+	backendinit(maxprocs(c));
+}
+
+/* The main goroutine (R54). When it is done the thread of grt_run() goes on. */
+static void gomain(void *unused)
+{
+	struct m *mp;
+
+	(void)unused;
+	sched.result = sched.mainfn(sched.mainarg);
+	store_seqcst(&sched.exiting, true);
+	/* No counter of the kernel ever has this value: each M yields when it next can. */
+	for (mp = load_acquire(&sched.allm); mp; mp = mp->alllink)
+		store_relaxed(&mp->preempttick, UINT64_MAX);
+	sched.backend->stop();
+}
+
+int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), void *arg)
+{
+	struct grt_config c = { 0 };
+
+	if (config) {
+		if (config->size < sizeof(size_t) || config->size > sizeof(c))
+			fatal_setup("grt_run_with: a configuration of %zu bytes is unknown",
+				    config->size);
+		memcpy(&c, config, config->size);
+	}
+	if (!fn)
+		fatal_setup("grt_run: no function to run");
+	sched.mainfn = fn;
+	sched.mainarg = arg;
+	schedinit(&c);
+	newproc(gomain, NULL, (uintptr_t)__builtin_return_address(0));
+	sched.backend->monitor();
+	return sched.result;
+}
+
+int grt_run(int (*fn)(void *arg), void *arg)
+{
+	return grt_run_with(NULL, fn, arg);
+}
+
+const char *grt_backend_name(void)
+{
+	const struct backend *b = load_acquire(&sched.backend);
+
+	return b ? b->name : NULL;
+}

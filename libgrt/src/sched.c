@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The scheduler: distributes goroutines that are ready to run over threads.
+ *
+ * Parking and waking threads
+ *
+ * There must be enough running threads to use the hardware, and no more. Wanted is an M for each
+ * P that has work, but scheduler state is spread over per-P queues on purpose, so nobody knows
+ * whether there is work; and the future is not known, so a thread must not be parked when a
+ * goroutine becomes ready in a microsecond. Three ways that do not work:
+ *
+ *	1. Keep all scheduler state in one place: no scaling.
+ *	2. Hand the P over when a goroutine becomes ready: the new thread has nothing to do the very
+ *	   next moment, and the goroutine loses its locality.
+ *	3. Wake a thread whenever a goroutine becomes ready and a P is idle: threads park and unpark
+ *	   without end.
+ *
+ * Instead: whoever makes a goroutine ready wakes a thread if there is an idle P and no spinning
+ * thread. An M spins when it is out of local work and looks for some elsewhere, or has just been
+ * woken for that reason. Spinning Ms need not be woken: one is there, it will find the work. When
+ * the last spinning M finds work, it wakes another (resetspinning), so that there is one while
+ * there is work to find; when it finds none, it parks. That is what smooths the unparking.
+ *
+ * The dance: an M that goes from spinning to parked must not race with whoever makes a goroutine
+ * ready, or both leave it lying.
+ *	- who enqueues: store the work; fence; read nspinning (wakep)
+ *	- who parks: nspinning--; fence; look at every queue (findrunnable)
+ * One of the two sees the other. The P it holds is freed only afterwards, so the backend looks once
+ * more when the P is free: see park() in backend.h. The same holds for the poller, whose sleep
+ * ends by netpollbreak(). (Protocol 4; on gsched the kernel does it when an M falls asleep, for
+ * whatever reason: the hook in sched_out takes the part of who parks.)
+ *
+ * The entry protocol and goroutines
+ *
+ * On g0 the count of nopreempt is exactly 1. A goroutine is left with it (gopark, goexit) and is
+ * resumed with it, and lets go once it runs on its own stack again.
+ */
+#include "backend.h"
+
+/* What a goroutine in grt_park() can be; the rest of the word counts its parks. */
+enum {
+	PARK_NONE	= 0,	/* not parked, or already resumed */
+	PARK_COMMIT	= 1,	/* commit runs: who ends the park now leaves the rest to park_m */
+	PARK_WAITING	= 2,
+	PARK_READY	= 3,
+	PARK_TIMEDOUT	= 4,
+	PARK_STATE	= 7,
+	PARK_SEQ	= 8,	/* one park more */
+};
+
+struct sched sched;
+
+/* Changes the state of a goroutine. It has one owner at a time: who moves it says what it was. */
+void casgstatus(struct g *gp, enum gstatus old, enum gstatus new)
+{
+	if (unlikely(load_relaxed(&gp->status) != old))
+		fatal("casgstatus: bad incoming values");
+	store_relaxed(&gp->status, new);
+}
+
+/* Undoes the association of the goroutine and its M. */
+static void dropg(struct m *mp, struct g *gp)
+{
+	gp->m = NULL;
+	mp->curg = NULL;
+	WRITE_ONCE(mp->hint->goid, 0);
+}
+
+/* An M without a P in runtime code: a debugger let it pass the border. It waits for its turn. */
+void acquirem_slow(struct m *mp)
+{
+	sched.backend->acquire(mp);
+}
+
+/*
+ * Some work has become available that a P could run: gets an M to look for it, unless one spins.
+ * Any thread. The fence pairs with the one in findrunnable(), and with the kernel's between a P
+ * becoming BLOCKED or IDLE and its look at the hints.
+ */
+void wakep(void)
+{
+	fence_seqcst();
+	if (nmspinning())
+		return;
+	sched.backend->wake();
+}
+
+static void startspinning(struct m *mp)
+{
+	mp->respin = false;
+	if (!mp->spinning) {
+		mp->spinning = true;
+		xadd(&sched.hint->nspinning, 1);
+	}
+}
+
+static void stopspinning(struct m *mp)
+{
+	if (!mp->spinning)
+		return;
+	mp->spinning = false;
+	if ((int32_t)xadd(&sched.hint->nspinning, -1) <= 0)
+		fatal("findrunnable: negative nmspinning");
+}
+
+/* A spinning M has found work (R107). If it was the last, there may be more work than for one: M
+ * wakes the next. */
+static void resetspinning(struct m *mp)
+{
+	stopspinning(mp);
+	wakep();
+}
+
+/* Runs @gp on the current M. With @inherit it goes on with the slice of the one before. */
+static void __noreturn execute(struct m *mp, struct g *gp, bool inherit)
+{
+	struct p *pp = getp(mp);
+
+	mp->curg = gp;
+	gp->m = mp;
+	casgstatus(gp, Grunnable, Grunning);
+	if (!inherit)
+		store_relaxed(&pp->hint->schedtick, pp->hint->schedtick + 1);
+	WRITE_ONCE(mp->hint->goid, gp->goid);
+	setg(gp);
+	grt_gogo(gp);
+}
+
+/* What each turn of the scheduler begins with. Whoever asks for a yield from here on is heard. */
+static void schedbegin(struct m *mp)
+{
+	store_relaxed(&mp->preempttick, READ_ONCE(mp->status->preempt));
+	if (unlikely(load_seqcst(&sched.exiting))) {
+		stopspinning(mp);
+		mexit();
+	}
+	if (mp->respin)
+		startspinning(mp);
+}
+
+/* WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
+ * the M has slept and holds another P. */
+static bool runwaiting(struct m *mp)
+{
+	if (likely(!load_relaxed(&sched.status->nwaiting)))
+		return false;
+	stopspinning(mp);
+	return sched.backend->switchto(mp);
+}
+
+static struct g *globrunqtake(struct p *pp, uint32_t max)
+{
+	struct g *gp;
+
+	if (!load_relaxed(&sched.hint->gqlen))
+		return NULL;
+	lock(&sched.lock);
+	gp = globrunqget(pp, max);
+	unlock(&sched.lock);
+	return gp;
+}
+
+/* Looks for work at the other Ps: four rounds, in random order (R116); the last takes runnext and
+ * runs timers that are due. */
+static struct g *stealwork(struct m *mp, struct p *pp, int64_t *now)
+{
+	uint32_t n = sched.gomaxprocs;
+	uint32_t round, i, j, stride;
+	struct p *victim;
+	struct g *gp;
+	bool inherit;
+
+	for (round = 0; round < STEAL_ROUNDS; round++) {
+		bool last = round == STEAL_ROUNDS - 1;
+
+		j = fastrand(mp) % n;
+		stride = stealstride(fastrand(mp));
+		for (i = 0; i < n; i++, j = (j + stride) % n) {
+			victim = sched.allp[j];
+			if (victim == pp)
+				continue;
+			if (last && checktimers(victim, now)) {
+				gp = runqget(pp, &inherit);
+				if (gp)
+					return gp;
+			}
+			gp = runqsteal(pp, victim, last);
+			if (gp)
+				return gp;
+		}
+	}
+	return NULL;
+}
+
+/* True if a goroutine is queued anywhere. Of the rings, only those with a bit in has_work. */
+bool anywork(void)
+{
+	uint64_t *has = (uint64_t *)sched.hint->has_work;
+	int32_t i, words = (sched.gomaxprocs + 63) / 64;
+	uint64_t bits;
+
+	if (load_seqcst(&sched.hint->gqlen))
+		return true;
+	for (i = 0; i < words; i++) {
+		for (bits = load_seqcst(&has[i]); bits; bits &= bits - 1) {
+			if (!runqempty(sched.allp[i * 64 + __builtin_ctzll(bits)]))
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * The M polls: npolling is its own. Sleeps until a timer is due or the poll is broken; its P can
+ * be taken meanwhile. That nobody polls afterwards is work for another M, if something is to be
+ * waited for: Go's rule, which wakes only for the goroutines found, is not enough (protocol 4).
+ *
+ * Return: true if the M has a P.
+ */
+static bool pollm(struct m *mp)
+{
+	bool found = false, ready, has = true;
+	int64_t until, now;
+
+	while ((until = timerhorizon()) || load_relaxed(&sched.hint->niowait)) {
+		sched.backend->pollbegin(mp);
+		netpoll(until);
+		ready = until && nanotime() >= until;
+		has = sched.backend->pollend(mp, ready);
+		if (has || ready || load_relaxed(&sched.exiting))
+			break;
+		/* Only a break, and every P is in use: their Ms will look. Poll on. */
+		if (anywork())
+			wakep();
+	}
+	if (!has)
+		goto out;
+	now = 0;
+	found = runduetimers(&now);
+	until = timerhorizon();
+out:
+	store_seqcst(&sched.hint->npolling, 0);
+	if (found || netpollwanted())
+		wakep();
+	return has;
+}
+
+/* Parks the M until it is handed a P; an M that nobody will need soon ends. */
+static void stopm(struct m *mp)
+{
+	int64_t deadline = GRT_FOREVER;
+
+	if (mp->spinning)
+		fatal("stopm: spinning");
+	if (sched.backend->surplus())
+		deadline = nanotime() + SURPLUS_NS;
+	if (!sched.backend->park(mp, deadline))
+		mexit();
+}
+
+/*
+ * Finds a goroutine to run: local queue, WAITING Ms, global queue, other Ps; then polls or parks
+ * until there is one. The conditions here and in handoffp() (and in the kernel's hook) must agree:
+ * whatever is looked for here is looked at there before a P is left idle.
+ */
+static struct g *findrunnable(struct m *mp, bool *inherit)
+{
+	struct p *pp;
+	struct g *gp;
+	int64_t now;
+	bool poller;
+
+	for (;; schedbegin(mp)) {
+		pp = getp(mp);
+		now = 0;
+		checktimers(pp, &now);
+		gp = runqget(pp, inherit);
+		if (gp)
+			return gp;
+		if (runwaiting(mp))
+			continue;
+		gp = globrunqtake(pp, 0);
+		if (gp)
+			return gp;
+
+		/* At most half as many Ms spin as Ps are busy (C5): more only burn the CPU. */
+		if (mp->spinning || 2 * nmspinning() < sched.gomaxprocs - npidle()) {
+			startspinning(mp);
+			gp = stealwork(mp, pp, &now);
+			if (gp)
+				return gp;
+		}
+
+		/* Nothing to do. The poller is chosen before the last look, so that who enqueues
+		 * meanwhile knows to break the poll. */
+		runqidle(pp);
+		poller = netpollwanted() && cas(&sched.hint->npolling, 0, 1);
+		stopspinning(mp);
+		fence_seqcst();
+		if (anywork()) {
+			if (poller) {
+				store_seqcst(&sched.hint->npolling, 0);
+				wakep();
+			}
+			mp->respin = true;
+			continue;
+		}
+		if (poller && pollm(mp)) {
+			mp->respin = true;
+			continue;
+		}
+		stopm(mp);
+	}
+}
+
+/* One turn of the scheduler: finds a goroutine to run and runs it. On g0, with a P. */
+void schedule(void)
+{
+	struct m *mp = getg()->m;
+	bool inherit = false;
+	struct g *gp = NULL;
+	int64_t now = 0;
+	struct p *pp;
+
+	if (unlikely(mp->hint->nopreempt != 1))
+		fatal("schedule: holding locks");
+	for (;;) {
+		schedbegin(mp);
+		pp = getp(mp);
+		checktimers(pp, &now);
+		if (pp->hint->schedtick % 61)
+			break;
+		/* C4: two goroutines that wake each other must not starve those behind. */
+		if (runwaiting(mp))
+			continue;
+		gp = globrunqtake(pp, 1);
+		break;
+	}
+	if (!gp)
+		gp = runqget(pp, &inherit);
+	if (!gp)
+		gp = findrunnable(mp, &inherit);
+	if (mp->spinning)
+		resetspinning(mp);
+	if (mp->owewake) {
+		mp->owewake = false;
+		if (load_relaxed(&sched.hint->gqlen))
+			wakep();
+	}
+	execute(mp, gp, inherit);
+}
+
+/* ---- Parking ------------------------------------------------------------------------------- */
+
+/* On g0: the goroutine is off its stack, from here others may see it as waiting. */
+static void park_m(struct g *gp)
+{
+	struct m *mp = getg()->m;
+	bool (*unlockf)(struct g *gp, void *lock) = mp->waitunlockf;
+
+	casgstatus(gp, Grunning, Gwaiting);
+	dropg(mp, gp);
+	if (unlockf && !unlockf(gp, mp->waitlock)) {
+		casgstatus(gp, Gwaiting, Grunnable);
+		execute(mp, gp, true);
+	}
+	schedule();
+}
+
+void gopark(bool (*unlockf)(struct g *gp, void *lock), void *lock, enum grt_wait_reason why)
+{
+	struct g *gp = getg_user("park");
+	struct m *mp = acquirem();
+
+	mp->waitunlockf = unlockf;
+	mp->waitlock = lock;
+	gp->waitreason = why;
+	mcall(park_m);
+	releasem(gp->m);
+}
+
+static bool parkunlock(struct g *gp, void *l)
+{
+	(void)gp;
+	unlock(l);
+	return true;
+}
+
+void goparkunlock(struct grt_lock *l, enum grt_wait_reason why)
+{
+	gopark(parkunlock, l, why);
+}
+
+void goready(struct g *gp)
+{
+	struct m *mp = acquirem();
+
+	casgstatus(gp, Gwaiting, Grunnable);
+	if (mp) {
+		runqput(getp(mp), gp, true);
+	} else {
+		lock(&sched.lock);
+		globrunqput(gp);
+		unlock(&sched.lock);
+	}
+	wakep();
+	releasem(mp);
+}
+
+/* On g0: the goroutine goes to the end of the global queue. This M looks there itself; schedule()
+ * pays the wakep() if it finds something else first. */
+static void goyield_m(struct g *gp)
+{
+	struct m *mp = getg()->m;
+
+	casgstatus(gp, Grunning, Grunnable);
+	dropg(mp, gp);
+	lock(&sched.lock);
+	globrunqput(gp);
+	unlock(&sched.lock);
+	mp->owewake = true;
+	schedule();
+}
+
+static void goyield(void)
+{
+	struct g *gp = getg();
+
+	acquirem();
+	mcall(goyield_m);
+	releasem(gp->m);
+}
+
+/* Somebody asked the M to yield; called by releasem(). */
+void gopreempt(void)
+{
+	goyield();
+}
+
+void grt_yield(void)
+{
+	getg_user("grt_yield");
+	goyield();
+}
+
+/* ---- grt_park ------------------------------------------------------------------------------ */
+
+/*
+ * Three may end a park: grt_ready(), the timer, and commit's return value. g->park decides: a
+ * count of the parks and the state, changed by compare and swap. Who wins in PARK_WAITING makes the
+ * goroutine ready; who wins in PARK_COMMIT leaves that to parkcommit(), which is still using what
+ * lies on the goroutine's stack.
+ */
+struct parking {
+	bool (*commit)(grt_g *g, void *arg);
+	void *arg;
+	uint64_t seq;
+	int64_t deadline;
+};
+
+static void parkend(struct g *gp, uint64_t seq, uint64_t how)
+{
+	for (;;) {
+		if (cas(&gp->park, seq | PARK_WAITING, seq | how)) {
+			goready(gp);
+			return;
+		}
+		if (cas(&gp->park, seq | PARK_COMMIT, seq | how))
+			return;
+		/* From PARK_COMMIT it can only have gone to PARK_WAITING in between. */
+		if (load_acquire(&gp->park) != (seq | PARK_WAITING))
+			return;
+	}
+}
+
+static void parktimer(void *arg, uint64_t seq)
+{
+	parkend(arg, seq, PARK_TIMEDOUT);
+}
+
+static bool parkcommit(struct g *gp, void *arg)
+{
+	struct parking *pk = arg;
+	uint64_t seq = pk->seq;
+
+	if (pk->deadline != GRT_FOREVER) {
+		gp->timer.when = pk->deadline;
+		gp->timer.f = parktimer;
+		gp->timer.arg = gp;
+		gp->timer.seq = seq;
+		addtimer(&gp->timer);
+	}
+	if (pk->commit && !pk->commit((grt_g *)gp, pk->arg)) {
+		store_release(&gp->park, seq | PARK_NONE);
+		return false;
+	}
+	return cas(&gp->park, seq | PARK_COMMIT, seq | PARK_WAITING);
+}
+
+int grt_park(bool (*commit)(grt_g *g, void *arg), void *arg, enum grt_wait_reason why,
+	     int64_t deadline)
+{
+	struct g *gp = getg_user("grt_park");
+	uint64_t seq = (gp->park & ~(uint64_t)PARK_STATE) + PARK_SEQ;
+	struct parking pk = {
+		.commit = commit,
+		.arg = arg,
+		.seq = seq,
+		.deadline = deadline > 0 ? deadline : 1,
+	};
+	uint64_t how;
+
+	store_release(&gp->park, seq | PARK_COMMIT);
+	gopark(parkcommit, &pk, why);
+	how = load_acquire(&gp->park) & PARK_STATE;
+	if (how != PARK_TIMEDOUT && deadline != GRT_FOREVER)
+		deltimer(&gp->timer);
+	switch (how) {
+	case PARK_READY:
+		return 0;
+	case PARK_TIMEDOUT:
+		return -ETIMEDOUT;
+	default:
+		return -EAGAIN;
+	}
+}
+
+void grt_ready(grt_g *g)
+{
+	struct g *gp = (struct g *)g;
+
+	parkend(gp, load_acquire(&gp->park) & ~(uint64_t)PARK_STATE, PARK_READY);
+}
+
+grt_g *grt_self(void)
+{
+	struct g *gp = getg();
+
+	return gp && gp != gp->m->g0 ? (grt_g *)gp : NULL;
+}
+
+/* ---- Blocking stretches -------------------------------------------------------------------- */
+
+void grt_block_begin(void)
+{
+	struct g *gp = getg_user("grt_block_begin");
+
+	if (sched.backend->blockbegin)
+		sched.backend->blockbegin(gp->m, gp);
+}
+
+void grt_block_end(void)
+{
+	struct g *gp = getg_user("grt_block_end");
+
+	if (sched.backend->blockend)
+		sched.backend->blockend(gp->m, gp);
+}
