@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# check.sh [STAGE...]
+#
+# Runs the tests: all stages, or those named (check.sh --list names them). Each stage writes TAP;
+# its whole output is kept in build/check/STAGE.log, and what failed is shown. A stage that ends
+# with a status other than 0 or finds no test counts as a failure, whatever it printed.
+#
+# The last line is "N passed, N failed, N skipped"; exit status 0 only if nothing failed, and
+# nothing was skipped.
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+logs=$top/build/check
+stage_dir=$top/build/stage
+vm=$top/selftests/vm/run.sh
+jobs=$(nproc)
+
+passed=0
+failed=0
+skipped=0
+
+# One test: a build without a warning, or whatever else has only an exit status.
+as_test()
+{
+	local name=$1
+
+	shift
+	echo 'TAP version 13'
+	echo '1..1'
+	if "$@" >&2; then
+		echo "ok 1 - $name"
+	else
+		echo "not ok 1 - $name"
+		return 1
+	fi
+}
+
+# ---- The stages; what stands behind each name is what it proves ----
+
+# The library, its programs and its tests, without a warning, and installed as users have them.
+build_gcc()
+{
+	as_test 'gcc builds libgrt, the examples and the tests' "$here/stage.sh"
+}
+
+build_clang()
+{
+	as_test 'clang builds libgrt' make -s -C "$top/libgrt" CC=clang O="$top/build/clang" -j"$jobs"
+}
+
+# The module for each kernel, with W=1 and warnings as errors.
+build_kmod()
+{
+	echo 'TAP version 13'
+	echo '1..2'
+	"$top/selftests/vm/build.sh" 6.1 >&2 && echo 'ok 1 - the module for 6.1' ||
+		echo 'not ok 1 - the module for 6.1'
+	"$top/selftests/vm/build.sh" 6.12 >&2 && echo 'ok 2 - the module for 6.12' ||
+		echo 'not ok 2 - the module for 6.12'
+}
+
+# The same tests of the library run here, on futexes, and in the virtual machines, on the device.
+host_grt()
+{
+	env GRT_BACKEND=futex "$stage_dir/kselftest/run_kselftest.sh" -c grt
+}
+
+# guest CPUS KERNEL COMMAND: with the library and all tests installed.
+guest()
+{
+	local cpus=$1 kernel=$2
+
+	shift 2
+	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" -- "$@"
+}
+
+model()
+{
+	"$top/selftests/model/run.sh" --short
+}
+
+stages=(
+	"build_gcc"
+	"build_clang"
+	"build_kmod"
+	"host_grt"
+	"model"
+	"vm_harness $top/selftests/vm/test_harness.sh"
+	"device_6.12 guest 4 6.12 /kselftest/run_kselftest.sh -c gsched"
+	"device_6.1 guest 4 6.1 /kselftest/run_kselftest.sh -c gsched"
+	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
+	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
+	"docs $here/docs_test.sh"
+	"install $here/install_test.sh"
+	"readme $here/readme_test.sh"
+)
+
+# ---- Running them ----
+
+# What went wrong, for somebody who sees nothing but this.
+show_failure()
+{
+	grep -E '^(# |  )*not ok|^vm: FAIL|error:|Error [0-9]' "$1" | head -n 30 || true
+	echo "check: the last lines of $1:"
+	tail -n 15 "$1"
+}
+
+run_stage()
+{
+	local name=$1 log=$logs/$1.log started=$SECONDS status=0 p f s
+
+	shift
+	[ $# -gt 0 ] || set -- "$name"
+	"$@" >"$log" 2>&1 </dev/null || status=$?
+	read -r p f s < <(awk -f "$here/count.awk" "$log")
+	if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ $((p + s)) = 0 ]; }; then
+		f=1
+		echo "check: $name ended with status $status after $p tests"
+	fi
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+	echo "check: $name: $p passed, $f failed, $s skipped ($((SECONDS - started)) s)"
+	[ "$f" = 0 ] || show_failure "$log"
+}
+
+wanted()
+{
+	local name=$1 w
+
+	shift
+	[ $# -gt 0 ] || return 0
+	for w in "$@"; do
+		[ "$w" != "$name" ] || return 0
+	done
+	return 1
+}
+
+main()
+{
+	local line words
+
+	if [ "${1:-}" = --list ]; then
+		printf '%s\n' "${stages[@]%% *}"
+		exit 0
+	fi
+	rm -rf "$logs"
+	mkdir -p "$logs"
+	for line in "${stages[@]}"; do
+		read -ra words <<<"$line"
+		wanted "${words[0]}" "$@" && run_stage "${words[@]}"
+	done
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" = 0 ] && [ "$skipped" = 0 ]
+}
+
+main "$@"
