@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [--short | --long] [-j JOBS]: searches the configurations of the table with spin, prints
+# TAP. --short (default): those of every check. --long: all.
+
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+sets='short' jobs=2
+
+usage() { echo "usage: run.sh [--short | --long] [-j JOBS]" >&2; exit 2; }
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--short) sets='short' ;;
+	--long) sets='short long'; : "${TIMEOUT:=900}" ;;
+	-j) jobs=${2:?$(usage)}; shift ;;
+	*) usage ;;
+	esac
+	shift
+done
+for tool in spin gcc; do
+	command -v $tool > /dev/null || { echo "Bail out! $tool is missing: make deps"; exit 1; }
+done
+
+OUT=$(mktemp -d "${TMPDIR:-/tmp}/gsched-model.XXXXXX") || exit 1
+TIMEOUT=${TIMEOUT:-240}
+export OUT TIMEOUT
+trap 'rm -rf "$OUT"' EXIT
+trap 'exit 1' INT TERM
+
+# The lines to search, without the words at their end.
+chosen()
+{
+	awk -v sets=" $sets " '/^[^#]/ && index(sets, " " $2 " ") { sub(/ *\|.*/, ""); print }' \
+		"$here/table"
+}
+
+# Each careless reading has the same budgets without it beside it, or its failing shows nothing.
+counterparts()
+{
+	awk '/^[^#]/ {
+		sub(/\|.*/, ""); has_lit = 0; key = $4
+		for (i = 5; i <= NF; i++)
+			if ($i ~ /^-DLIT_/ && $3 == 1) has_lit = 1; else key = key " " $i
+		if (has_lit) need[key] = $1; else if ($3 == 0) have[key] = 1
+	} END { for (k in need) if (!(k in have)) { print need[k]; bad = 1 }; exit bad }' "$here/table"
+}
+
+echo "TAP version 13"
+echo "1..$(($(chosen | wc -l) + 1))"
+if alone=$(counterparts); then
+	echo "ok 1 - table: each careless reading has its sound counterpart"
+else
+	echo "not ok 1 - table: without a sound counterpart:" $alone
+fi
+# Lines come as the searches end and are put in order.
+chosen | awk '{ print NR + 1, $0 }' |
+	xargs -P "$jobs" -L 1 "$here/search.sh" |
+	awk -v next_=2 '
+	/^(not )?ok / { n = $1 == "ok" ? $2 : $3; line[n] = $0; last = n }
+	/^#/ { line[last] = line[last] "\n" $0 }
+	{ while (next_ in line) { print line[next_]; delete line[next_++] } fflush() }
+	END { for (n in line) print line[n] }' |
+	tee "$OUT/tap"
+! grep -q '^not ok' "$OUT/tap" && [ -z "$alone" ] &&
+	[ "$(grep -c '^ok' "$OUT/tap")" -eq "$(chosen | wc -l)" ]
