@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+/*
+ * uffd_helper MS: serves the page faults of the userfaultfd that is its descriptor 3, each MS
+ * milliseconds after it happened, with a page full of ones. Ends with its parent.
+ */
+#include "../stall.h"
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+
+static char page[65536] __attribute__((aligned(65536)));
+
+static void serve(const struct uffd_msg *msg, size_t page_size, int ms)
+{
+	struct timespec delay = ms_to_timespec(ms);
+	struct uffdio_copy copy = {
+		.dst = msg->arg.pagefault.address & ~(page_size - 1),
+		.src = (uintptr_t)page,
+		.len = page_size,
+	};
+
+	nanosleep(&delay, NULL);
+	if (ioctl(STALL_UFFD, UFFDIO_COPY, &copy))
+		die("UFFDIO_COPY");
+}
+
+int main(int argc, char **argv)
+{
+	size_t page_size = sysconf(_SC_PAGESIZE);
+	struct uffd_msg msg;
+	int ms;
+
+	if (argc != 2 || page_size > sizeof(page)) {
+		fprintf(stderr, "usage: uffd_helper MS\n");
+		return 2;
+	}
+	ms = arg_number(argv[1]);
+	memset(page, 1, sizeof(page));
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+
+	while (read(STALL_UFFD, &msg, sizeof(msg)) == sizeof(msg)) {
+		if (msg.event == UFFD_EVENT_PAGEFAULT)
+			serve(&msg, page_size, ms);
+	}
+	die("read of a userfaultfd");
+}
