@@ -62,11 +62,12 @@ static void block_fault(struct stall *st)
 static void serve_faults(int uffd, int ms)
 {
 	posix_spawn_file_actions_t actions;
-	char delay[16];
-	char *argv[] = { "uffd_helper", delay, NULL };
+	char delay[16], parent[16];
+	char *argv[] = { "uffd_helper", delay, parent, NULL };
 	pid_t pid;
 
 	snprintf(delay, sizeof(delay), "%d", ms);
+	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, uffd, STALL_UFFD);
 	errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);

@@ -134,7 +134,7 @@ func touch(ms, rounds int) way {
 	call("UFFDIO_REGISTER", syscall.SYS_IOCTL, fd, uffdioRegister,
 		uintptr(unsafe.Pointer(&reg)), 0)
 
-	helper := exec.Command("uffd_helper", strconv.Itoa(ms))
+	helper := exec.Command("uffd_helper", strconv.Itoa(ms), strconv.Itoa(os.Getpid()))
 	helper.Stderr = os.Stderr
 	helper.ExtraFiles = []*os.File{os.NewFile(fd, "userfaultfd")}
 	if err := helper.Start(); err != nil {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * uffd_helper MS: serves the page faults of the userfaultfd that is its descriptor 3, each MS
- * milliseconds after it happened, with a page full of ones. Ends with its parent.
+ * uffd_helper MS PARENT: serves the page faults of the userfaultfd that is its descriptor 3, each MS
+ * milliseconds after it happened, with a page full of ones. Ends with its parent, whose process id
+ * PARENT is: that may be gone before it can be watched.
  */
 #include "../stall.h"
 #include <linux/userfaultfd.h>
@@ -31,13 +32,15 @@ int main(int argc, char **argv)
 	struct uffd_msg msg;
 	int ms;
 
-	if (argc != 2 || page_size > sizeof(page)) {
-		fprintf(stderr, "usage: uffd_helper MS\n");
+	if (argc != 3 || page_size > sizeof(page)) {
+		fprintf(stderr, "usage: uffd_helper MS PARENT\n");
 		return 2;
 	}
 	ms = arg_number(argv[1]);
 	memset(page, 1, sizeof(page));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != arg_number(argv[2]))
+		return 0;
 
 	while (read(STALL_UFFD, &msg, sizeof(msg)) == sizeof(msg)) {
 		if (msg.event == UFFD_EVENT_PAGEFAULT)
