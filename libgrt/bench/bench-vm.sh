@@ -9,7 +9,7 @@
 #
 #   --kernel    which kernel (6.12)
 #   --rounds    how often everything is measured (5)
-#   --divisor   numbers of repetitions are divided by it: an emulated machine is slow (4)
+#   --divisor   numbers of repetitions are divided by it: an emulated machine is slow (8)
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,10 +17,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 kernel=6.12
 rounds=5
-divisor=4
+divisor=8
 
-# Several times what it takes on two cores without KVM.
-timeout=1800
+# Some three times what it takes on two cores without KVM.
+timeout=1500
 
 parse()
 {
@@ -38,7 +38,7 @@ parse()
 
 main()
 {
-	local bin=$here/build work
+	local bin=$here/build
 
 	parse "$@"
 	make -s -C "$here"

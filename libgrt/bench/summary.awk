@@ -49,7 +49,7 @@ function row(bench, runtime,	x, u)
 {
 	x = median[bench, runtime]
 	u = unit[bench]
-	printf "%-28s %-14s %9s %9s %9s %-4s %9s %9s %9s\n", bench, runtime, number(x),
+	printf "%-30s %-14s %9s %9s %9s %-4s %9s %9s %9s\n", bench, runtime, number(x),
 		number(least[bench, runtime]), number(most[bench, runtime]), u,
 		ratio(x, median[bench, "pthread"]), ratio(x, median[bench, go]),
 		u == "us" ? ratio(x, wakeup) : u == "ns" ? ratio(x / 1000, wakeup) : "-"
@@ -57,7 +57,7 @@ function row(bench, runtime,	x, u)
 
 function table(want_ref,	i, j)
 {
-	printf "%-28s %-14s %9s %9s %9s %-4s %9s %9s %9s\n", "benchmark", "runtime", "median",
+	printf "%-30s %-14s %9s %9s %9s %-4s %9s %9s %9s\n", "benchmark", "runtime", "median",
 		"least", "most", "unit", "/pthread", "/" (go ? go : "go"), "/wake-up"
 	for (i = 1; i <= benches; i++) {
 		if ((bench[i] ~ /^ref_/) != want_ref || !shown(bench[i]))
@@ -79,7 +79,7 @@ function judge(	i, b, r)
 		    !((b, "pthread") in count))
 			continue
 		r = median[b, judged] / median[b, "pthread"]
-		printf "  %-28s %6.2f  %s\n", b, r, r <= limit ? "yes" : "NO"
+		printf "  %-30s %6.2f  %s\n", b, r, r <= limit ? "yes" : "NO"
 	}
 }
 
