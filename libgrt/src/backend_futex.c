@@ -112,40 +112,45 @@ static void newm(struct p *pp, bool spinning)
 
 /*
  * Schedules some M to run @pp, NULL for any idle one; makes a thread if none is parked. With
- * @spinning the caller has counted the M in nspinning; if no P is idle that is undone: who released
- * none has nothing to look for. Never blocks for long; any thread.
+ * @spinning the caller has counted the M in nspinning. Never blocks for long; any thread.
+ *
+ * Return: false if no P is idle any more; nspinning is as it was before the caller counted.
  */
-static void startm(struct p *pp, bool spinning)
+static bool startm(struct p *pp, bool spinning)
 {
 	struct m *mp;
 
 	lock(&sched.lock);
 	if (!pp)
 		pp = pidleget();
-	if (!pp)
-		goto undo;
+	if (!pp) {
+		unlock(&sched.lock);
+		if (spinning)
+			xadd(&hint.nspinning, -1);
+		return false;
+	}
 	mp = mget();
 	if (mp) {
 		mp->nextp = pp;
 		mp->nextspinning = spinning;
 		unlock(&sched.lock);
 		notewakeup(&mp->parknote);
-		return;
+		return true;
 	}
 	if (sched.mcount < sched.maxmcount) {
 		sched.mcount++;
 		unlock(&sched.lock);
 		newm(pp, spinning);
-		return;
+		return true;
 	}
 	if (sched.mpolicy == GRT_THREADS_FATAL)
 		too_many_threads();
 	/* The next M that parks finds the P idle and takes it, if there is work. */
 	pidleput(pp);
-undo:
 	unlock(&sched.lock);
 	if (spinning)
 		xadd(&hint.nspinning, -1);
+	return true;
 }
 
 /*
@@ -226,14 +231,18 @@ static void futex_mexit(struct m *mp)
 	unlock(&sched.lock);
 }
 
+/*
+ * Who found nspinning at 1 because of us has woken nobody, and an M that parked meanwhile has not
+ * looked: so if there was no P for the M, look again.
+ */
 static void futex_wake(void)
 {
-	if (npidle()) {
-		if (cas(&hint.nspinning, 0, 1))
-			startm(NULL, true);
-	} else if (load_relaxed(&hint.npolling)) {
-		netpollbreak();
+	while (npidle() && cas(&hint.nspinning, 0, 1)) {
+		if (startm(NULL, true) || !anywork())
+			return;
 	}
+	if (!npidle() && load_relaxed(&hint.npolling))
+		netpollbreak();
 }
 
 /* Something to do for an idle P: what the kernel's PARK looks at. */

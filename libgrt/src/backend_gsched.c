@@ -53,7 +53,7 @@ static int call(unsigned long cmd, void *arg)
 	case -ECANCELED:
 		fatal("gsched: the domain was closed under the runtime");
 	default:
-		fatal(strerror(-err));
+		fatal_setup("/dev/gsched: call %#lx: %s", cmd, strerror(-err));
 	}
 }
 

@@ -144,7 +144,8 @@ static bool runwaiting(struct m *mp)
 {
 	if (likely(!load_relaxed(&sched.status->nwaiting)))
 		return false;
-	stopspinning(mp);
+	if (mp->spinning)
+		resetspinning(mp);
 	return sched.backend->switchto(mp);
 }
 
