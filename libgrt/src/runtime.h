@@ -23,12 +23,14 @@
 #include "atomic.h"
 #include "offsets.h"
 
-#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
-#define __noreturn		__attribute__((noreturn))
+/* Tests include this file beside the kernel's headers, which have these too. */
+#ifndef __noreturn
+#define __noreturn		__attribute__((__noreturn__))
+#endif
+#ifndef __printf
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#endif
 #define __cold			__attribute__((cold))
-#define __printf(f, a)		__attribute__((format(printf, f, a)))
 #define __cacheline_aligned	__attribute__((aligned(64)))
 
 #define RUNQ_SIZE		256	/* C1 */
