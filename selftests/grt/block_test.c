@@ -155,7 +155,7 @@ struct mix {
 static void mixed_work(void *arg)
 {
 	struct mix *m = arg;
-	volatile int x = 0;
+	volatile unsigned int x = 0;
 	int i, j;
 
 	for (i = 0; i < 200; i++) {
