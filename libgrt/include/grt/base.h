@@ -27,6 +27,7 @@
  * All zeroes is unlocked.
  */
 struct grt_lock {
+	/* private: */
 	uint32_t key;
 };
 
@@ -36,6 +37,7 @@ struct grt_lock {
  * All zeroes is empty.
  */
 struct grt_waitq {
+	/* private: */
 	struct grt_sudog *first;
 	struct grt_sudog *last;
 };

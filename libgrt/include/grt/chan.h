@@ -28,6 +28,7 @@ GRT_BEGIN_DECLS
  * private.
  */
 typedef struct grt_chan {
+	/* private: */
 	struct grt_lock		lock;		/* guards everything below but what is set by init */
 	uint32_t		closed;
 	size_t			qcount;		/* elements in buf */
@@ -141,6 +142,7 @@ GRT_API void grt_chan_close(grt_chan *c);
  * @c: channel
  *
  * Context: any thread.
+ * Return: the number, 0 for NULL.
  */
 GRT_API size_t grt_chan_len(const grt_chan *c);
 
@@ -149,6 +151,7 @@ GRT_API size_t grt_chan_len(const grt_chan *c);
  * @c: channel
  *
  * Context: any thread.
+ * Return: the number, 0 for NULL.
  */
 GRT_API size_t grt_chan_cap(const grt_chan *c);
 

@@ -33,6 +33,7 @@ struct grt_config {
 	int maxprocs;
 	int maxthreads;
 	int thread_policy;
+	/* private: 0 */
 	int reserved;
 };
 
@@ -56,6 +57,8 @@ GRT_API int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), 
 
 /**
  * grt_main() - the main goroutine of a program linked with -lgrt_main; yours to write
+ * @argc: as of main()
+ * @argv: likewise
  *
  * Return: the exit status.
  */
@@ -114,7 +117,8 @@ struct grt_device_counts {
  * grt_device_counts() - read the device's counts
  * @counts: size set by the caller; the rest is filled in
  *
- * Any thread. Return: 0, -ENODEV on the futex backend, -EINVAL for a size that is unknown.
+ * Any thread.
+ * Return: 0, -ENODEV on the futex backend, -EINVAL for a size that is unknown.
  */
 GRT_API int grt_device_counts(struct grt_device_counts *counts);
 
@@ -134,6 +138,25 @@ GRT_API void grt_block_end(void);
  * enum grt_wait_reason - what a parked goroutine waits for, as dumps show it (C18)
  *
  * A reason must be unique and say what happens: "waiting" says nothing.
+ *
+ * @GRT_WAIT_NONE: it does not wait
+ * @GRT_WAIT_SLEEP: grt_sleep()
+ * @GRT_WAIT_CHAN_RECEIVE: to receive from a channel
+ * @GRT_WAIT_CHAN_SEND: to send to a channel
+ * @GRT_WAIT_CHAN_RECEIVE_NIL: for ever: it receives from NULL
+ * @GRT_WAIT_CHAN_SEND_NIL: for ever: it sends to NULL
+ * @GRT_WAIT_SELECT: for one of several channels
+ * @GRT_WAIT_SELECT_NO_CASES: for ever: for one of none
+ * @GRT_WAIT_IO: for a file to be ready
+ * @GRT_WAIT_SEMACQUIRE: for a semaphore
+ * @GRT_WAIT_MUTEX: for a mutex
+ * @GRT_WAIT_RWMUTEX_RLOCK: to read under a rwmutex
+ * @GRT_WAIT_RWMUTEX_LOCK: to write under a rwmutex
+ * @GRT_WAIT_COND: for a condition to be signalled
+ * @GRT_WAIT_WAITGROUP: for a waitgroup's counter to be 0
+ * @GRT_WAIT_PREEMPTED: it was made to yield
+ * @GRT_WAIT_USER: what the caller of grt_park() knows
+ * @GRT_WAIT_NR: their number
  */
 enum grt_wait_reason {
 	GRT_WAIT_NONE = 0,

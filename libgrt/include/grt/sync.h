@@ -20,6 +20,7 @@ GRT_BEGIN_DECLS
  * private. It may be used again, and its memory freed, once every wait() has returned.
  */
 typedef struct grt_waitgroup {
+	/* private: */
 	uint64_t		state;		/* counter << 32 | waiters: one word, so that both change as one */
 	struct grt_lock		lock;		/* guards waitq; held to add a waiter to state */
 	struct grt_waitq	waitq;
