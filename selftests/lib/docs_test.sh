@@ -21,11 +21,12 @@ kernel_doc()
 }
 
 cd "$top"
-plan 6
+plan 7
 
 check "uapi.rst and the header name the same" "$here/docs_check.py" uapi
 check "kernel-doc of the header" kernel_doc uapi/linux/gsched.h
 check "kernel-doc of the module" kernel_doc kmod/*.c
+check "kernel-doc of the library's headers" kernel_doc libgrt/include/*.h libgrt/include/grt/*.h
 check "the pages are well-formed" "$here/docs_check.py" rst
 check "what the pages name exists" "$here/docs_check.py" names
 check "the version is the same everywhere" "$here/docs_check.py" version
