@@ -114,7 +114,6 @@ static void domain_free(struct kref *ref)
 		for (i = 0; i < d->nr_p; i++)
 			hooks_sync_p(&d->ps[i]);
 		irq_work_sync(&d->poll_work);
-		preempt_notifier_dec();
 	}
 	domain_free_tables(d);
 	put_pid(d->pid);
@@ -282,7 +281,6 @@ int domain_setup(struct gsched_domain *d, struct gsched_setup *arg)
 	d->status->wanted = d->spare;
 	for (i = 0; i < d->nr_p; i++)
 		domain_init_p(d, i, arg);
-	preempt_notifier_inc();
 	/* pairs with gsched_is_ready() */
 	smp_store_release(&d->ready, true);
 out:

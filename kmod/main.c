@@ -300,6 +300,10 @@ static struct miscdevice gsched_misc = {
 	.mode = 0660,
 };
 
+/*
+ * The hooks are switched on once, here: that patches the scheduler's code, which stops every CPU of
+ * the machine for a moment, too much for each program that starts.
+ */
 static int __init gsched_init(void)
 {
 	int err;
@@ -310,12 +314,14 @@ static int __init gsched_init(void)
 	err = border_module_init();
 	if (err)
 		goto err_wq;
+	preempt_notifier_inc();
 	err = misc_register(&gsched_misc);
 	if (err)
-		goto err_border;
+		goto err_notifier;
 	return 0;
 
-err_border:
+err_notifier:
+	preempt_notifier_dec();
 	border_module_exit();
 err_wq:
 	destroy_workqueue(gsched_wq);
@@ -330,6 +336,7 @@ static void __exit gsched_exit(void)
 	rcu_barrier();
 	destroy_workqueue(gsched_wq);
 	rcu_barrier();
+	preempt_notifier_dec();
 }
 
 module_init(gsched_init);
