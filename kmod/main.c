@@ -41,7 +41,7 @@ static int ioc_setup(struct gsched_domain *d, struct gsched_m *m, union gsched_a
 
 static int ioc_register(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
-	return arg->reg.__reserved ? -EINVAL : domain_register(d, &arg->reg);
+	return domain_register(d, &arg->reg);
 }
 
 static int ioc_unregister(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
@@ -62,7 +62,7 @@ static int ioc_park(struct gsched_domain *d, struct gsched_m *m, union gsched_ar
 
 static int ioc_unpark(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
-	return arg->unpark.__reserved ? -EINVAL : machine_unpark(d, arg->unpark.m);
+	return machine_unpark(d, arg->unpark.m);
 }
 
 static int ioc_wake(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
@@ -72,7 +72,7 @@ static int ioc_wake(struct gsched_domain *d, struct gsched_m *m, union gsched_ar
 
 static int ioc_switch(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
-	return arg->swtch.__reserved ? -EINVAL : machine_switch(m, arg->swtch.m);
+	return machine_switch(m, arg->swtch.m);
 }
 
 static int ioc_release(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
@@ -87,12 +87,12 @@ static int ioc_acquire(struct gsched_domain *d, struct gsched_m *m, union gsched
 
 static int ioc_make(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
-	return arg->make.__reserved ? -EINVAL : machine_make(d, arg->make.n);
+	return machine_make(d, arg->make.n);
 }
 
 static int ioc_info(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
-	return arg->info.__reserved ? -EINVAL : stats_info(d, &arg->info);
+	return stats_info(d, &arg->info);
 }
 
 enum {
@@ -100,33 +100,36 @@ enum {
 	CALL_OUT = 2,	/* has results in its structure */
 };
 
+#define SIZE(type)	sizeof(struct gsched_##type)
+#define RESERVED(type)	offsetof(struct gsched_##type, __reserved)
+
 /*
- * By number, from 0x80. A call without a structure has size 0, a reserved one no function. The
- * first version's size is the least that is accepted.
+ * By number, from 0x80. A call without a structure has size 0, one without a reserved word at its
+ * end 0 there, a reserved call no function. The first version's size is the least that is accepted.
  */
 static const struct gsched_call {
 	int (*fn)(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg);
 	u16 size;
-	u16 how;
+	u16 reserved;
+	u32 how;
 	u32 flags;
 } gsched_calls[] = {
-	{ ioc_setup, sizeof(struct gsched_setup), CALL_OUT, 0 },
-	{ ioc_register, sizeof(struct gsched_register), CALL_OUT, GSCHED_REGISTER_MADE },
-	{ ioc_unregister, 0, CALL_SELF, 0 },
-	{ ioc_park, sizeof(struct gsched_park), CALL_SELF,
-	  GSCHED_PARK_PRIVATE | GSCHED_PARK_COMPARE },
-	{ ioc_unpark, sizeof(struct gsched_unpark), 0, 0 },
-	{ ioc_wake, 0, 0, 0 },
-	{ ioc_switch, sizeof(struct gsched_switch), CALL_SELF, 0 },
-	{ ioc_release, 0, CALL_SELF, 0 },
-	{ ioc_acquire, sizeof(struct gsched_acquire), CALL_SELF, 0 },
-	{ ioc_make, sizeof(struct gsched_make), 0, 0 },
-	{ NULL, sizeof(struct gsched_resize), 0, 0 },
-	{ NULL, sizeof(struct gsched_stop), 0, 0 },
-	{ NULL, 0, 0, 0 },
-	{ NULL, sizeof(struct gsched_preempt), 0, 0 },
-	{ NULL, sizeof(struct gsched_tune), 0, 0 },
-	{ ioc_info, sizeof(struct gsched_info), CALL_OUT, 0 },
+	{ ioc_setup, SIZE(setup), 0, CALL_OUT, 0 },
+	{ ioc_register, SIZE(register), RESERVED(register), CALL_OUT, GSCHED_REGISTER_MADE },
+	{ ioc_unregister, 0, 0, CALL_SELF, 0 },
+	{ ioc_park, SIZE(park), 0, CALL_SELF, GSCHED_PARK_PRIVATE | GSCHED_PARK_COMPARE },
+	{ ioc_unpark, SIZE(unpark), RESERVED(unpark), 0, 0 },
+	{ ioc_wake, 0, 0, 0, 0 },
+	{ ioc_switch, SIZE(switch), RESERVED(switch), CALL_SELF, 0 },
+	{ ioc_release, 0, 0, CALL_SELF, 0 },
+	{ ioc_acquire, SIZE(acquire), 0, CALL_SELF, 0 },
+	{ ioc_make, SIZE(make), RESERVED(make), 0, 0 },
+	{ NULL },	/* RESIZE */
+	{ NULL },	/* STOP */
+	{ NULL },	/* START */
+	{ NULL },	/* PREEMPT */
+	{ NULL },	/* TUNE */
+	{ ioc_info, SIZE(info), RESERVED(info), CALL_OUT, 0 },
 };
 
 static_assert(ARRAY_SIZE(gsched_calls) == _IOC_NR(GSCHED_IOC_INFO) - _IOC_NR(GSCHED_IOC_SETUP) + 1);
@@ -153,7 +156,8 @@ static int gsched_copy_in(const struct gsched_call *call, union gsched_arg *arg,
 	err = copy_struct_from_user(arg, call->size, uarg, *usize);
 	if (err)
 		return err;
-	if (arg->flags & ~call->flags)
+	if (arg->flags & ~call->flags ||
+	    (call->reserved && *(u32 *)((void *)arg + call->reserved)))
 		return -EINVAL;
 	if (call->how & CALL_OUT && copy_to_user(uarg, arg, call->size))
 		return -EFAULT;
