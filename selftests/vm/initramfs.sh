@@ -94,6 +94,8 @@ pack()
 		copy_to "$temp/root" "$program"
 	done
 	copy_libraries "$temp/root" "${programs[@]}"
+	# glibc loads it by name, when a thread calls pthread_exit() or is cancelled
+	copy_to "$temp/root" "$(gcc -print-file-name=libgcc_s.so.1)"
 	cp -r "$perl_base" "$temp/root$perl_base"
 	install_busybox "$temp/root"
 	install_modules "$temp/root" "$moddir"
