@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-planned=27
+planned=29
 number=0
 failed=0
 
@@ -56,7 +56,8 @@ reported()
 	result "$2" "$status" "$work/$1"
 }
 
-good_test='echo TAP version 13; echo 1..1; echo ok 1 fine'
+# shellcheck disable=SC2016 # for the guest's shell
+good_test='echo TAP version 13; echo 1..1; echo "ok 1 fine, $(nproc) processors"'
 bad_test='echo TAP version 13; echo 1..3; echo ok 1 fine; echo not ok 2 broken
 	echo 1 >/proc/sys/kernel/tainted
 	echo "<4>WARNING: CPU: 0 PID: 1 at provoked by the test" >/dev/kmsg
@@ -65,6 +66,8 @@ bad_test='echo TAP version 13; echo 1..3; echo ok 1 fine; echo not ok 2 broken
 boot_all()
 {
 	boot hang --kernel 6.1 --module none --timeout 12 -- sleep 1000
+	boot stuck --kernel 6.12 --module none --boot-timeout 6 \
+		--append 'rdinit=/bin/busybox -- sleep 1000' -- true
 	boot panic --kernel 6.12 --module none -- sh -c 'echo c >/proc/sysrq-trigger'
 	boot early --kernel 6.1 --module none -- poweroff -f
 	boot bad --kernel 6.12 --module none --plan 3 -- bash -c "$bad_test"
@@ -78,13 +81,16 @@ judge_boots()
 {
 	passed good-6.1 "a good run passes, on 6.1 with four processors"
 	passed good-6.12 "a good run passes, on 6.12"
+	grep -qx 'ok 1 fine, 4 processors' "$work/good-6.1" && status=0 || status=1
+	result "there are four processors" "$status" "$work/good-6.1"
 	grep -qx 'brought back' "$work/out/file" && status=0 || status=1
 	result "a file comes back" "$status" "$work/good-6.12"
-	grep -qx 'ok 1 fine' "$work/good.tap" && status=0 || status=1
+	grep -qx 'ok 1 fine, 2 processors' "$work/good.tap" && status=0 || status=1
 	result "the TAP comes back" "$status" "$work/good-6.12"
 
 	reported panic "a panic" 'kernel panic: not syncing: sysrq triggered crash'
 	reported hang "a hang" 'hang: no trailer after 12 s, last line: .'
+	reported stuck "a guest that does not come up, twice" 'hang: no trailer after 6 s'
 	reported early "a missing trailer" 'no trailer \(the guest ended early\)'
 	reported bad "a wrong taint" 'taint 1, expected 0 \(P: proprietary module\)'
 	reported bad "a warning of the kernel" 'the kernel says: WARNING: CPU: 0'
