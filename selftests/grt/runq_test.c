@@ -304,7 +304,7 @@ TEST_F(runq, thieves)
 		if (gp)
 			take(gp);
 	}
-	while ((gp = runqget(self->a, &inherit)))
+	while ((gp = runqget(self->a, &inherit)) || (gp = globrunqget(self->a, 1)))
 		take(gp);
 	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < N_PS - 1; i++)
