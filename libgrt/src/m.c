@@ -25,6 +25,33 @@ __attribute__((noinline)) void setg(struct g *gp)
 	current_g = gp;
 }
 
+static void mcall_g0(struct g *gp)
+{
+	struct m *mp = getg()->m;
+
+	fiberarrive(&mp->g0->fiber);
+	mp->mcallfn(gp);
+}
+
+void mcall(void (*fn)(struct g *gp))
+{
+	struct g *gp = getg();
+	struct g *g0 = gp->m->g0;
+
+	gp->m->mcallfn = fn;
+	setg(g0);
+	fiberleave(&gp->fiber, &g0->fiber);
+	grt_mcall(gp, mcall_g0, g0);
+	fiberarrive(&gp->fiber);
+}
+
+void gogo(struct g *gp)
+{
+	fiberleave(&getg()->fiber, &gp->fiber);
+	setg(gp);
+	grt_gogo(gp);
+}
+
 struct g *getg_user(const char *what)
 {
 	struct g *gp = getg();
@@ -121,6 +148,7 @@ static void *mstart(void *arg)
 	sched.backend->minit(mp);
 	WRITE_ONCE(mp->hint->nopreempt, 1);
 	setg(mp->g0);
+	fiberinit(&mp->g0->fiber, (void *)mp->stack.lo, mp->stack.hi - mp->stack.lo, true);
 	grt_g0call(mp->g0, mstart1);
 	setg(NULL);
 	sched.backend->mexit(mp);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend.h"
 
@@ -125,6 +126,7 @@ static void gostartcontext(struct g *gp)
 	memset(frame, 0, FRAME_SIZE);
 	frame[FRAME_SIZE / 8 - 1] = (uintptr_t)goexit + 1;
 	gp->sched.sp = (uintptr_t)frame;
+	fiberinit(&gp->fiber, (void *)gp->stack.lo, gp->stack.hi - gp->stack.lo, false);
 }
 
 /*
@@ -186,6 +188,7 @@ void gostart(void)
 {
 	struct g *gp = getg();
 
+	fiberarrive(&gp->fiber);
 	releasem(gp->m);
 	gp->startfn(gp->startarg);
 	goexit1();
@@ -233,7 +236,7 @@ static int32_t ncpus(void)
 	cpu_set_t set;
 
 	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
+		return sysconf(_SC_NPROCESSORS_ONLN);	/* more than fit into the set */
 	return CPU_COUNT(&set);
 }
 

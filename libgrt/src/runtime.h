@@ -22,6 +22,7 @@
 
 #include "atomic.h"
 #include "offsets.h"
+#include "sanitize.h"
 
 /* Tests include this file beside the kernel's headers, which have these too. */
 #ifndef __noreturn
@@ -104,6 +105,7 @@ struct g {
 	uint64_t park;		/* A: grt_park()'s word, see sched.c */
 	struct timer timer;	/* of grt_sleep() and grt_park() */
 	struct g *alllink;	/* I: on sched.allgs */
+	struct fiber fiber;
 };
 
 /* The goroutine of this thread, or its g0 while it schedules; NULL on a thread that is no M.
@@ -138,6 +140,7 @@ struct m {
 	uint32_t fastrand;	/* M */
 	int32_t id;		/* I: on gsched the kernel's */
 
+	void (*mcallfn)(struct g *gp);	/* M: of the mcall in progress */
 	bool (*waitunlockf)(struct g *gp, void *lock);	/* M: of the gopark in progress */
 	void *waitlock;
 
@@ -370,7 +373,7 @@ void addtimer(struct timer *t);
 /* deltimer() - true: removed, t->f will not run for this addtimer() */
 bool deltimer(struct timer *t);
 bool checktimers(struct p *pp, int64_t *now);
-bool runduetimers(int64_t *now);
+void runduetimers(int64_t *now);
 int64_t timerhorizon(void);
 
 /* ---- netpoll.c ----------------------------------------------------------------------------- */
@@ -413,13 +416,9 @@ void grt_g0call(struct g *g0, void (*fn)(struct g *g0));
 /* Where a new goroutine begins, and its outermost frame. */
 void goexit(void);
 
-static inline void mcall(void (*fn)(struct g *gp))
-{
-	struct g *gp = getg();
-	struct g *g0 = gp->m->g0;
-
-	setg(g0);
-	grt_mcall(gp, fn, g0);
-}
+/* Leaves the goroutine for g0 and runs @fn there, which does not return. */
+void mcall(void (*fn)(struct g *gp));
+/* Leaves g0 for @gp. */
+void gogo(struct g *gp) __noreturn;
 
 #endif /* GRT_SRC_RUNTIME_H */

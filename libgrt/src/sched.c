@@ -122,8 +122,7 @@ static void __noreturn execute(struct m *mp, struct g *gp, bool inherit)
 	if (!inherit)
 		store_relaxed(&pp->hint->schedtick, pp->hint->schedtick + 1);
 	WRITE_ONCE(mp->hint->goid, gp->goid);
-	setg(gp);
-	grt_gogo(gp);
+	gogo(gp);
 }
 
 /* What each turn of the scheduler begins with. Whoever asks for a yield from here on is heard. */
@@ -213,15 +212,18 @@ bool anywork(void)
 
 /*
  * The M polls: npolling is its own. Sleeps until a timer is due or the poll is broken; its P can
- * be taken meanwhile. That nobody polls afterwards is work for another M, if something is to be
- * waited for: Go's rule, which wakes only for the goroutines found, is not enough (protocol 4).
+ * be taken meanwhile.
+ *
+ * That nobody polls afterwards is work too, if something is to be waited for: Go's rule, which wakes
+ * another M only for the goroutines found, is not enough (protocol 4). An M that comes back with a P
+ * spins, and wakes the next when it finds work (resetspinning); one without a P wakes it at once.
  *
  * Return: true if the M has a P.
  */
 static bool pollm(struct m *mp)
 {
-	bool found = false, ready, has = true;
-	int64_t until, now;
+	bool ready, has = true;
+	int64_t until, now = 0;
 
 	while ((until = timerhorizon()) || load_relaxed(&sched.hint->niowait)) {
 		sched.backend->pollbegin(mp);
@@ -234,14 +236,13 @@ static bool pollm(struct m *mp)
 		if (anywork())
 			wakep();
 	}
-	if (!has)
-		goto out;
-	now = 0;
-	found = runduetimers(&now);
-	until = timerhorizon();
-out:
+	if (has) {
+		startspinning(mp);
+		runduetimers(&now);
+		timerhorizon();
+	}
 	store_seqcst(&sched.hint->npolling, 0);
-	if (found || netpollwanted())
+	if (!has && netpollwanted())
 		wakep();
 	return has;
 }
@@ -306,10 +307,8 @@ static struct g *findrunnable(struct m *mp, bool *inherit)
 			mp->respin = true;
 			continue;
 		}
-		if (poller && pollm(mp)) {
-			mp->respin = true;
+		if (poller && pollm(mp))
 			continue;
-		}
 		stopm(mp);
 	}
 }

@@ -234,14 +234,12 @@ bool checktimers(struct p *pp, int64_t *now)
 }
 
 /* Runs all timers that are due, of every P. */
-bool runduetimers(int64_t *now)
+void runduetimers(int64_t *now)
 {
-	bool ran = false;
 	int32_t i;
 
 	for (i = 0; i < sched.gomaxprocs; i++)
-		ran |= checktimers(sched.allp[i], now);
-	return ran;
+		checktimers(sched.allp[i], now);
 }
 
 /* ---- Sleep --------------------------------------------------------------------------------- */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tells the sanitizers about changes of stacks; nothing in an ordinary build.
+ *
+ *	fiberinit()	@gp has a stack, or the thread's own is that of @gp
+ *	fiberleave()	@from is about to leave its stack for that of @to
+ *	fiberarrive()	@gp is on its stack again, or for the first time
+ */
+#ifndef GRT_SRC_SANITIZE_H
+#define GRT_SRC_SANITIZE_H
+
+#include <stddef.h>
+
+#ifndef __has_feature
+#define __has_feature(x)	0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define GRT_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define GRT_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+/* What a sanitizer knows of a stack. */
+struct fiber {
+#ifdef GRT_ASAN
+	void *fakestack;
+	const void *bottom;
+	size_t size;
+#endif
+#ifdef GRT_TSAN
+	void *tsan;
+#endif
+};
+
+static inline void fiberinit(struct fiber *f, void *bottom, size_t size, bool thread)
+{
+	(void)f;
+	(void)bottom;
+	(void)size;
+	(void)thread;
+#ifdef GRT_ASAN
+	f->fakestack = NULL;
+	f->bottom = bottom;
+	f->size = size;
+#endif
+#ifdef GRT_TSAN
+	if (thread)
+		f->tsan = __tsan_get_current_fiber();
+	else if (!f->tsan)
+		f->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+static inline void fiberleave(struct fiber *from, struct fiber *to)
+{
+	(void)from;
+	(void)to;
+#ifdef GRT_ASAN
+	__sanitizer_start_switch_fiber(&from->fakestack, to->bottom, to->size);
+#endif
+#ifdef GRT_TSAN
+	__tsan_switch_to_fiber(to->tsan, 0);
+#endif
+}
+
+static inline void fiberarrive(struct fiber *f)
+{
+	(void)f;
+#ifdef GRT_ASAN
+	__sanitizer_finish_switch_fiber(f->fakestack, NULL, NULL);
+#endif
+}
+
+#endif /* GRT_SRC_SANITIZE_H */
