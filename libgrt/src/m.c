@@ -108,7 +108,7 @@ struct m *allocm(void)
 		return NULL;
 	memset(mp, 0, sizeof(*mp));
 	mp->g0 = calloc(1, sizeof(*mp->g0));
-	if (!mp->g0 || !stackalloc(&mp->stack)) {
+	if (!mp->g0 || !threadstackalloc(&mp->stack)) {
 		free(mp->g0);
 		free(mp);
 		return NULL;

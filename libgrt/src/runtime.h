@@ -363,7 +363,7 @@ void gqpush(struct gqueue *q, struct g *gp);
 /* ---- stack.c ------------------------------------------------------------------------------- */
 
 bool stackalloc(struct stack *st);
-void stackfree(struct stack *st);
+bool threadstackalloc(struct stack *st);
 
 /* ---- time.c -------------------------------------------------------------------------------- */
 

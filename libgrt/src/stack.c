@@ -6,6 +6,7 @@
  * (6.13) any number of stacks fit; elsewhere each costs two mappings of vm.max_map_count.
  */
 #include <errno.h>
+#include <link.h>
 #include <sys/mman.h>
 
 #include "runtime.h"
@@ -16,16 +17,11 @@
 
 #define STACK_SIZE		(256UL << 10)	/* reserved; what is not touched costs nothing */
 #define GUARD_SIZE		4096UL
+#define THREAD_STACK_SIZE	(256UL << 10)	/* the scheduler's; goroutines do not run on it */
 #define SLAB_STACKS		16		/* 4 MiB: one mmap and one madvise for 16 stacks */
-
-/* A free stack; written into its last words, which its next user touches anyway. */
-struct free_stack {
-	struct free_stack *next;
-};
 
 static struct {
 	struct grt_lock lock;
-	struct free_stack *free;
 	uintptr_t slab, slab_end;	/* address space not yet cut into stacks */
 } pool;
 
@@ -59,50 +55,60 @@ static bool guard(uintptr_t lo)
 }
 
 /**
- * stackalloc() - a stack with a guard page below it
+ * stackalloc() - a stack with a guard page below it, for a G, which keeps it
  * @st: out
  *
  * Any thread. Return: false when the process can have no more memory or mappings.
  */
 bool stackalloc(struct stack *st)
 {
-	struct free_stack *f;
-	uintptr_t lo;
-	bool ok = true;
+	bool ok;
 
 	lock(&pool.lock);
-	f = pool.free;
-	if (f) {
-		pool.free = f->next;
-		st->hi = (uintptr_t)(f + 1);
-		st->lo = st->hi - STACK_SIZE + GUARD_SIZE;
-	} else if (pool.slab < pool.slab_end || newslab()) {
-		lo = pool.slab;
-		ok = guard(lo);
-		if (ok) {
-			pool.slab += STACK_SIZE;
-			st->lo = lo + GUARD_SIZE;
-			st->hi = lo + STACK_SIZE;
-		}
-	} else {
-		ok = false;
+	ok = (pool.slab < pool.slab_end || newslab()) && guard(pool.slab);
+	if (ok) {
+		st->lo = pool.slab + GUARD_SIZE;
+		pool.slab += STACK_SIZE;
+		st->hi = pool.slab;
 	}
 	unlock(&pool.lock);
 	return ok;
 }
 
-/**
- * stackfree() - give a stack back
- * @st: from stackalloc(); nobody runs on it any more
- */
-void stackfree(struct stack *st)
+static int addtls(struct dl_phdr_info *info, size_t size, void *sum)
 {
-	struct free_stack *f = (struct free_stack *)st->hi - 1;
+	int i;
 
-	lock(&pool.lock);
-	f->next = pool.free;
-	pool.free = f;
-	unlock(&pool.lock);
-	st->lo = 0;
-	st->hi = 0;
+	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*(size_t *)sum += info->dlpi_phdr[i].p_memsz + info->dlpi_phdr[i].p_align;
+	}
+	return 0;
+}
+
+/**
+ * threadstackalloc() - a stack for a thread, with room for the thread-local variables of the
+ * program, which the C library puts there, and a guard page below it
+ * @st: out
+ *
+ * Return: false when the process can have no more memory or mappings.
+ */
+bool threadstackalloc(struct stack *st)
+{
+	size_t size = 0;
+	void *p;
+
+	dl_iterate_phdr(addtls, &size);
+	size = (size + THREAD_STACK_SIZE + GUARD_SIZE - 1) & -GUARD_SIZE;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	st->lo = (uintptr_t)p + GUARD_SIZE;
+	st->hi = (uintptr_t)p + size;
+	if (guard((uintptr_t)p))
+		return true;
+	munmap(p, size);
+	return false;
 }

@@ -162,6 +162,7 @@ static void call_to_death(struct death *d, int (*fn)(void *))
 		exit(KSFT_FAIL);
 	if (!pid) {
 		dup2(fds[1], STDERR_FILENO);
+		unsetenv("GRTTRACEBACK");
 		_exit(fn(NULL));
 	}
 	close(fds[1]);

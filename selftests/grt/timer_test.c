@@ -141,7 +141,7 @@ static void *add_and_look(void *arg)
 	for (i = 0; i < 100000; i++) {
 		t.when = 1000000 - i;
 		addtimer(&t);
-		if (hints.next_when == 0)
+		if (!load_seqcst(&hints.next_when))
 			++*late;
 		deltimer(&t);
 	}
