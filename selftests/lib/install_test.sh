@@ -116,7 +116,8 @@ has_soname()
 
 has_version()
 {
-	[ "$(modinfo -F version "$root/lib/modules/$KRELEASE/updates/gsched.ko.xz")" = "$version" ]
+	xz -dc "$root/lib/modules/$KRELEASE/updates/gsched.ko.xz" | tr '\0' '\n' |
+		grep -x "version=$version"
 }
 
 leaves_sources()
