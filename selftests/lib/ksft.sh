@@ -4,9 +4,10 @@
 # ksft.sh
 #
 # Prints the folder of a kernel's kselftest framework (lib.mk, kselftest_harness.h, runner.sh):
-# $KSFTDIR where that is set, else the one of Debian's linux-source-6.12, which is downloaded
-# and unpacked into the cache once. Only what the tests and gates use is unpacked; the
-# scripts (checkpatch.pl, kernel-doc, coccinelle/) are in ../../../scripts seen from there.
+# $KSFTDIR where that is set, else the one of Debian's linux-source-6.12, which is unpacked into the
+# cache once, and downloaded for it unless that package is installed. Only what the tests and gates
+# use is unpacked; the scripts (checkpatch.pl, kernel-doc, coccinelle/) are in ../../../scripts seen
+# from there.
 
 set -euo pipefail
 . "$(dirname "$0")/apt.sh"
@@ -26,6 +27,21 @@ is_ksft()
 	[ -f "$1/lib.mk" ] && [ -f "$1/kselftest_harness.h" ]
 }
 
+# source_archive DIR: the archive that the package holds, on stdout. DIR is for the download.
+source_archive()
+{
+	local dir=$1
+
+	if [ -f "/usr/src/$package.tar.xz" ]; then
+		cat "/usr/src/$package.tar.xz"
+		return
+	fi
+	say "downloading $package (150 MB, kept as 14 MB; this is done once)"
+	apt_download "$dir" "$package" || { apt_update && apt_download "$dir" "$package"; } ||
+		die "cannot download $package; set KSFTDIR to the tools/testing/selftests of a kernel source"
+	dpkg-deb --fsys-tarfile "$dir"/"$package"_*.deb | tar -xO "./usr/src/$package.tar.xz"
+}
+
 # Unpacks under another name and renames, so that a folder of the right name is complete.
 unpack_source()
 {
@@ -33,18 +49,13 @@ unpack_source()
 
 	temp=$(mktemp -d "$target.XXXXXX")
 	trap 'rm -rf "$temp"' EXIT
-	say "downloading $package (150 MB, kept as 14 MB; this is done once)"
-	apt_download "$temp" "$package" || { apt_update && apt_download "$temp" "$package"; } ||
-		die "cannot download $package; set KSFTDIR to the tools/testing/selftests of a kernel source"
-
 	set -f
 	for member in $members; do
-		patterns+=("linux-source-6.12/$member")
+		patterns+=("$package/$member")
 	done
 	set +f
 	mkdir "$temp/tree"
-	dpkg-deb --fsys-tarfile "$temp"/"$package"_*.deb |
-		tar -xO ./usr/src/linux-source-6.12.tar.xz |
+	source_archive "$temp" |
 		tar -xJ -C "$temp/tree" --strip-components=1 --wildcards "${patterns[@]}"
 	is_ksft "$temp/tree/tools/testing/selftests" || die "$package holds no kselftest framework"
 	mv "$temp/tree" "$target"
