@@ -94,6 +94,18 @@ struct gsched_m *machine_new(struct gsched_domain *d, bool made)
 }
 
 /*
+ * An M that a signal let out of PARK counts as PARKED in wanted, for it comes back there. Not so
+ * from here on: it is PARKED again, or waits for a P to run a handler and what comes after it.
+ */
+static void machine_settle(struct gsched_m *m)
+{
+	lockdep_assert_held(&m->domain->lock);
+	if (m->lent)
+		m->domain->nlent--;
+	m->lent = false;
+}
+
+/*
  * The M is no more: its P goes on, its id may be used again. By the M itself or by the reaper. What
  * it holds is found through m->p, which only m writes, and m is quiet.
  */
@@ -108,8 +120,7 @@ static struct gsched_m *machine_retire(struct gsched_m *m)
 	m->p = NULL;
 	if (m->made)
 		d->nmade--;
-	if (m->lent)
-		d->nlent--;
+	machine_settle(m);
 	stats_retire(m);
 	WRITE_ONCE(m->status->word, 0);
 	d->ms[m->id] = NULL;
@@ -279,6 +290,7 @@ static void machine_serve(struct gsched_domain *d, struct gsched_m *m, unsigned 
  */
 void machine_join(struct gsched_m *m, unsigned long *flags)
 {
+	machine_settle(m);
 	m->in_wait = true;
 	slot_wait(m);
 	machine_serve(m->domain, m, flags);
@@ -341,10 +353,7 @@ int machine_park(struct gsched_m *m, const struct gsched_park *arg)
 		m->made = false;
 		d->nmade--;
 	}
-	if (m->lent) {
-		m->lent = false;
-		d->nlent--;
-	}
+	machine_settle(m);
 	if (d->closed) {
 		slot_unlock(d, flags);
 		return -ECANCELED;
