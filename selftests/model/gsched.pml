@@ -9,7 +9,7 @@
  * it. Memory is sequentially consistent: the full barriers that the protocol asks for are taken as
  * given (fence.pml shows what happens without them).
  *
- * A comment that begins with "= function()" names the function of kmod or libgrt whose steps these
+ * A comment with an equals sign before a name names the function of kmod or libgrt whose steps these
  * are; names.sh looks each of them up in the source.
  *
  * Check runs when nothing else can: first with the long sleepers asleep and the long runners
@@ -90,6 +90,12 @@ bool lk;				/* the domain's lock */
 byte st[NM], grant[NM];			/* grant: p + 1 */
 bool permit[NM], preempt[NM], reap[NM];
 byte nidle, nwaiting, nparked, making;
+#if NEW && SIG
+bool lent[NM];				/* a signal let it out of PARK, and it comes back there */
+byte nlent;
+#else
+#define nlent 0
+#endif
 bool someb, stw, irqp[NP];
 bool starved;				/* a P had use and there was no M for it */
 byte stopper = NONE;
@@ -131,23 +137,24 @@ bool owed[NM];				/* UNPARK was called and its M has not come out since */
 #else
 #define NEED (starved -> (nidle > 0 -> nidle : 1) : 0)
 #endif
-#define WANTED (NEED + SPARE > nparked + making)
+#define WANTED (NEED + SPARE > nparked + making + nlent)	/* = slot_wanted() */
 
 /* ---- slot.c: under the lock, inside one step ---- */
 
-/* a PARKED M gets pp; there is one. They are alike: the first stands for any */
+/* = slot_grant(): a PARKED M gets pp; there is one. They are alike: the first stands for any */
 inline pool_to(pp)
 {
 	y = 0; do :: st[y] == PARKED -> break :: else -> y++ od;
 	nparked--; st[y] = ON; grant[y] = pp + 1; w[pp] = RUNNING(y); y = 0
 }
 
+/* = slot_grant(): the longest WAITING one gets it */
 inline wait_to(pp)
 {
 	wq?y; nwaiting--; st[y] = ON; grant[y] = pp + 1; w[pp] = RUNNING(y); y = 0
 }
 
-/* poll() of the device reports EPOLLPRI from now on, and its edge breaks the poll */
+/* = slot_starve(): poll() reports EPOLLPRI from now on, and its edge breaks the poll */
 inline starve()
 {
 #if IO
@@ -162,10 +169,10 @@ inline starve()
 inline slot_has_use(pp)
 {
 	if
-	:: ring[pp] + gq > 0 || stw -> c = 1
+	:: nwaiting > 0 || stw -> c = 1
 	:: else ->
 		if
-		:: nwaiting > 0 -> c = 1
+		:: ring[pp] + gq > 0 -> c = 1
 		:: else ->
 			if
 			:: nspin == 0 ->
@@ -209,7 +216,7 @@ inline slot_hand(pp)
 #endif
 		fi
 	};
-	/* smp_mb() */
+	/* = slot_offer(): smp_mb(), then the hints */
 	if
 	:: c ->
 		atomic {
@@ -335,11 +342,21 @@ inline hooks_sched_out(pp)
 	if :: atomic { c -> c = 0; irqp[pp] = 1 } :: !c fi
 }
 
-/* = slot_take(): the grant is mine */
-inline slot_take() { p = grant[id] - 1; grant[id] = 0 }
+inline take() { p = grant[id] - 1; grant[id] = 0 }
+/* = slot_wait() */
 inline to_waiting() { st[id] = WAITING; nwaiting++; wq!id }
+/* = slot_unlist() */
 inline off_waiting() { wq??eval(id); nwaiting--; st[id] = ON }
 inline off_parked() { nparked--; st[id] = ON }
+/* = machine_settle(): wanted does not count on its coming back to PARK */
+inline settle()
+{
+#if NEW && SIG
+	if :: lent[id] -> lent[id] = 0; nlent-- :: else fi
+#else
+	skip
+#endif
+}
 
 proctype M(byte id; byte p)
 {
@@ -419,7 +436,7 @@ sched: /* = schedule(): id holds p, nopreempt != 0 */
 		-> atomic { if :: npoll == 0 -> npoll = 1; z = 1 :: else fi }
 #endif
 	fi;
-	/* fence; the last look */
+	/* fence; the last look: = anywork() */
 	if :: ring[0] > 0 -> f = 1 :: else fi;
 #if NP > 2
 	if :: ring[2] > 0 -> f = 1 :: else fi;
@@ -449,6 +466,7 @@ park_locked:
 		:: permit[id] && p == NONE -> permit[id] = 0; to_waiting(); goto serve
 		:: else
 		fi;
+		settle();
 		/* = slot_park() */
 		st[id] = PARKED; nparked++; x = NONE;
 		if
@@ -461,7 +479,7 @@ park_locked:
 		fi;
 		p = NONE
 	};
-	/* smp_mb() */
+	/* smp_mb(); = slot_pool_has_use() */
 #ifdef LIT_WORD
 	if :: x != NONE && word != s -> f = 1 :: else fi;
 #else
@@ -488,6 +506,7 @@ park_locked:
 #endif
 parked:
 	if
+	/* = slot_take_any() */
 	:: atomic { f && nidle == 0 -> f = 0; x = 0 };		/* starved: a BLOCKED one */
 		do
 		:: atomic { x < NP && p == NONE ->
@@ -505,17 +524,21 @@ parked:
 		goto sched					/* EAGAIN, with a P */
 	:: atomic { !f -> x = 0; lk = 0; starved = 0 }
 	fi;
-park_wait: /* = leave_wait() is the way out */
+park_wait: /* = machine_sleep_parked(); = machine_leave_wait() is the way out */
 	atomic {
 		if
-		:: grant[id] > 0 && !lk -> slot_take(); owed[id] = 0; goto sched
+		:: grant[id] > 0 && !lk -> take(); owed[id] = 0; goto sched
 		:: b_sig > 0 && !lk ->
 			b_sig--;
 			if
-			:: grant[id] > 0 -> slot_take(); owed[id] = 0; goto sched
+			:: grant[id] > 0 -> take(); owed[id] = 0; goto sched
 			:: else ->
 				if
-				:: st[id] == PARKED -> off_parked()
+				:: st[id] == PARKED ->
+					off_parked();
+#if NEW && SIG
+					lent[id] = 1; nlent++
+#endif
 				:: else ->
 					off_waiting();
 #ifndef LIT_RESTART
@@ -530,14 +553,14 @@ park_wait: /* = leave_wait() is the way out */
 		:: b_die > 0 && !lk ->
 			b_die--;
 			if
-			:: grant[id] > 0 -> slot_take()
+			:: grant[id] > 0 -> take()
 			:: else -> if :: st[id] == PARKED -> off_parked() :: else -> off_waiting() fi
 			fi;
 			goto die
 		fi
 	};
 
-switch: /* = machine_switch(): to the oldest WAITING M; the caller waits as PARKED */
+switch: /* = machine_switch(), = slot_switch(): to the oldest WAITING M; the caller waits as PARKED */
 	atomic {
 		if
 #ifdef LIT_SWITCHSTW
@@ -558,14 +581,14 @@ switch: /* = machine_switch(): to the oldest WAITING M; the caller waits as PARK
 	};
 
 #if IO
-poll: /* = netpoll(): cooperative; npolling is mine */
+poll: /* = pollm(): cooperative; npolling is mine */
 	if
 	:: p != NONE ->
 		atomic { assert(w[p] == RUNNING(id)); w[p] = BLOCKED(id) };
 		hooks_sched_out(p)
 	:: else
 	fi;
-	atomic { evt || (pri && starved) -> evt = 0; pri = 0 };
+	atomic { evt || (pri && starved) -> evt = 0; pri = 0 };		/* = netpoll() */
 	/* = hooks_sched_in() */
 	atomic { if :: p != NONE && w[p] == BLOCKED(id) -> w[p] = RUNNING(id) :: else -> p = NONE fi };
 	if
@@ -582,7 +605,7 @@ poll: /* = netpoll(): cooperative; npolling is mine */
 			atomic { !lk -> lk = 1; to_waiting(); x = 0 };
 			slot_serve();
 			atomic { !lk ->
-				if :: grant[id] > 0 -> slot_take() :: else -> off_waiting() fi };
+				if :: grant[id] > 0 -> take() :: else -> off_waiting() fi };
 			if
 			:: p == NONE ->			/* ETIMEDOUT: polls on */
 				if :: gq + SUMR > 0 -> wakep() :: else fi;
@@ -641,21 +664,27 @@ block: /* = slot_block() */
 	/* = slot_return() */
 	atomic { if :: w[p] == BLOCKED(id) -> w[p] = RUNNING(id); goto user_ :: else -> p = NONE fi };
 
-border: /* = border_work() */
-	atomic { !lk -> lk = 1; to_waiting() };
+border: /* = border_work(), = machine_join() */
+	atomic { !lk ->
+		lk = 1;
+#ifndef LIT_LENT
+		settle();
+#endif
+		to_waiting()
+	};
 serve:
 	slot_serve();
 border_wait: /* = border_wait() */
 	atomic {
 		if
-		:: grant[id] > 0 && !lk -> slot_take()
+		:: grant[id] > 0 && !lk -> take()
 		:: b_sig > 0 && !lk ->			/* let out; armed again before user code */
 			b_sig--;
-			if :: grant[id] > 0 -> slot_take() :: else -> off_waiting(); goto border fi
+			if :: grant[id] > 0 -> take() :: else -> off_waiting(); goto border fi
 		:: b_die > 0 && !lk ->
 			b_die--;
 			if :: g -> left-- :: else fi;
-			if :: grant[id] > 0 -> slot_take() :: else -> off_waiting() fi;
+			if :: grant[id] > 0 -> take() :: else -> off_waiting() fi;
 			goto die
 		fi;
 		owed[id] = 0
@@ -767,7 +796,7 @@ end:
 }
 
 #if DIE
-/* = machine_reap() */
+/* = machine_reap(), = machine_retire() */
 proctype Reaper()
 {
 	byte x, y, z;
@@ -778,7 +807,12 @@ end:
 	:: atomic { reap[1] && !lk -> reap[1] = 0; x = 1; break }
 	:: atomic { reap[NM-1] && !lk -> reap[NM-1] = 0; x = NM - 1; break }
 	od;
-	atomic { !lk -> lk = 1; st[x] = DEAD; z = 0 };
+	atomic { !lk ->
+		lk = 1; st[x] = DEAD; z = 0;
+#if NEW && SIG
+		if :: lent[x] -> lent[x] = 0; nlent-- :: else fi
+#endif
+	};
 	if
 	:: stopper == x ->
 		atomic { stw = 0; stopper = NONE };
@@ -813,7 +847,7 @@ proctype Foreign()
 #endif
 
 #if NEW
-/* = templatethread(): makes as many as wanted says */
+/* = gsched_monitor(), the template thread: makes as many as wanted says */
 proctype Template()
 {
 end:

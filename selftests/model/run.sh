@@ -47,21 +47,31 @@ counterparts()
 	} END { for (k in need) if (!(k in have)) { print need[k]; bad = 1 }; exit bad }' "$here/table"
 }
 
+# once NUMBER WHAT COMMAND...: a test that passes when the command succeeds and prints nothing.
+once()
+{
+	local number=$1 what=$2 said
+
+	shift 2
+	said=$("$@" 2>&1) || said=${said:-failed}
+	[ -z "$said" ] && echo "ok $number - $what" && return
+	echo "not ok $number - $what:" $said
+	failed=1
+}
+
+failed=0
 echo "TAP version 13"
-echo "1..$(($(chosen | wc -l) + 1))"
-if alone=$(counterparts); then
-	echo "ok 1 - table: each careless reading has its sound counterpart"
-else
-	echo "not ok 1 - table: without a sound counterpart:" $alone
-fi
+echo "1..$(($(chosen | wc -l) + 2))"
+once 1 "table: each careless reading has its sound counterpart" counterparts
+once 2 "names: the functions that the model names are in the source" "$here/names.sh"
 # Lines come as the searches end and are put in order.
-chosen | awk '{ print NR + 1, $0 }' |
+chosen | awk '{ print NR + 2, $0 }' |
 	xargs -P "$jobs" -L 1 "$here/search.sh" |
-	awk -v next_=2 '
+	awk -v next_=3 '
 	/^(not )?ok / { n = $1 == "ok" ? $2 : $3; line[n] = $0; last = n }
 	/^#/ { line[last] = line[last] "\n" $0 }
 	{ while (next_ in line) { print line[next_]; delete line[next_++] } fflush() }
 	END { for (n in line) print line[n] }' |
 	tee "$OUT/tap"
-! grep -q '^not ok' "$OUT/tap" && [ -z "$alone" ] &&
+! grep -q '^not ok' "$OUT/tap" && [ "$failed" = 0 ] &&
 	[ "$(grep -c '^ok' "$OUT/tap")" -eq "$(chosen | wc -l)" ]
