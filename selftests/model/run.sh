@@ -59,15 +59,41 @@ once()
 	failed=1
 }
 
-failed=0
+# kmod/slot.c itself: as it is, under TSan, and with a cmpxchg that is none.
+slot_plain()
+{
+	"$here/slot_test.sh" "$OUT/slot" && tell "$OUT/slot" "$1"
+}
+
+slot_tsan()
+{
+	"$here/slot_test.sh" "$OUT/slot_tsan" -fsanitize=thread -Wno-tsan &&
+		tell "$OUT/slot_tsan" threads
+}
+
+slot_broken()
+{
+	"$here/slot_test.sh" "$OUT/slot_broken" -DBREAK_CMPXCHG || return
+	timeout "$TIMEOUT" "$OUT/slot_broken" threads | grep -q '^not ok .* a P has two owners' ||
+		echo "it went unnoticed"
+}
+
+# tell PROGRAM WHAT: says nothing if it passes
+tell() { timeout "$TIMEOUT" "$@" > "$OUT/said" 2>&1 || { tail -3 "$OUT/said"; return 1; }; }
+
+failed=0 fixed=6
 echo "TAP version 13"
-echo "1..$(($(chosen | wc -l) + 2))"
+echo "1..$(($(chosen | wc -l) + fixed))"
 once 1 "table: each careless reading has its sound counterpart" counterparts
 once 2 "names: the functions that the model names are in the source" "$here/names.sh"
+once 3 "slot.c: random calls keep owners, counts, order and grants right" slot_plain sequences
+once 4 "slot.c: no P has two owners, falling asleep without the lock" slot_plain threads
+once 5 "slot.c: nor under TSan, which finds no race" slot_tsan
+once 6 "slot.c: a check and a store in place of cmpxchg is noticed" slot_broken
 # Lines come as the searches end and are put in order.
-chosen | awk '{ print NR + 2, $0 }' |
+chosen | awk -v fixed=$fixed '{ print NR + fixed, $0 }' |
 	xargs -P "$jobs" -L 1 "$here/search.sh" |
-	awk -v next_=3 '
+	awk -v next_=$((fixed + 1)) '
 	/^(not )?ok / { n = $1 == "ok" ? $2 : $3; line[n] = $0; last = n }
 	/^#/ { line[last] = line[last] "\n" $0 }
 	{ while (next_ in line) { print line[next_]; delete line[next_++] } fflush() }

@@ -12,11 +12,14 @@ shift 5
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$OUT/$name
 
-# not_ok REASON [FILE]: ends the test; what the tool said goes to the log as diagnostics
+# not_ok REASON [FILE]: ends the test; what the tool said follows as diagnostics. One write, for
+# other searches write to the same pipe.
 not_ok()
 {
-	echo "not ok $number - $name: $1"
-	[ $# -lt 2 ] || sed 's/^/# /' "$2" | tail -5
+	local said=
+
+	[ $# -lt 2 ] || said=$(echo && tail -5 "$2" | sed 's/^/# /')
+	echo "not ok $number - $name: $1$said"
 	exit 0
 }
 

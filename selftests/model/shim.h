@@ -33,7 +33,24 @@ typedef int64_t s64;
 
 /* ---- Words shared between threads ---- */
 
-#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+/*
+ * What was read may be old by the time it is used: now and then another thread runs in between, so
+ * that a check that is not one with what it guards is found out.
+ */
+extern __thread unsigned int shim_reads;
+
+static inline void shim_pause(void)
+{
+	if (++shim_reads % 32 == 0)
+		sched_yield();
+}
+
+#define READ_ONCE(x) \
+({ \
+	__typeof__(x) x_ = __atomic_load_n(&(x), __ATOMIC_RELAXED); \
+	shim_pause(); \
+	x_; \
+})
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
@@ -46,10 +63,8 @@ static inline u64 shim_cmpxchg(u64 *ptr, u64 old, u64 new)
 	if (shim_locks_held) {
 		u64 seen = READ_ONCE(*ptr);
 
-		if (seen == old) {
-			sched_yield();
+		if (seen == old)
 			WRITE_ONCE(*ptr, new);
-		}
 		return seen;
 	}
 #endif
