@@ -9,8 +9,8 @@
  * it. Memory is sequentially consistent: the full barriers that the protocol asks for are taken as
  * given (fence.pml shows what happens without them).
  *
- * A comment with an equals sign before a name names the function of kmod or libgrt whose steps these
- * are; names.sh looks each of them up in the source.
+ * A name with an equals sign before it, in a comment, is that of the function of kmod or libgrt
+ * whose steps these are; names.sh looks each of them up in the source.
  *
  * Check runs when nothing else can: first with the long sleepers asleep and the long runners
  * running, then with all let go.
@@ -554,13 +554,14 @@ park_wait: /* = machine_sleep_parked(); = machine_leave_wait() is the way out */
 			b_die--;
 			if
 			:: grant[id] > 0 -> take()
-			:: else -> if :: st[id] == PARKED -> off_parked() :: else -> off_waiting() fi
+			:: else ->
+				if :: st[id] == PARKED -> off_parked() :: else -> off_waiting() fi
 			fi;
 			goto die
 		fi
 	};
 
-switch: /* = machine_switch(), = slot_switch(): to the oldest WAITING M; the caller waits as PARKED */
+switch: /* = machine_switch(), = slot_switch(): to the oldest WAITING M; the caller is PARKED */
 	atomic {
 		if
 #ifdef LIT_SWITCHSTW
@@ -590,7 +591,12 @@ poll: /* = pollm(): cooperative; npolling is mine */
 	fi;
 	atomic { evt || (pri && starved) -> evt = 0; pri = 0 };		/* = netpoll() */
 	/* = hooks_sched_in() */
-	atomic { if :: p != NONE && w[p] == BLOCKED(id) -> w[p] = RUNNING(id) :: else -> p = NONE fi };
+	atomic {
+		if
+		:: p != NONE && w[p] == BLOCKED(id) -> w[p] = RUNNING(id)
+		:: else -> p = NONE
+		fi
+	};
 	if
 	:: p == NONE ->					/* it was taken */
 #ifdef LIT_INJECT	/* puts what came on the global queue without a P */
@@ -600,7 +606,7 @@ poll: /* = pollm(): cooperative; npolling is mine */
 		};
 #endif
 		if
-		:: io > 0 -> goto border		/* = machine_acquire(): npolling stays mine */
+		:: io > 0 -> goto border	/* = machine_acquire(): npolling stays mine */
 		:: io == 0 ->				/* a break alone: deadline 0 */
 			atomic { !lk -> lk = 1; to_waiting(); x = 0 };
 			slot_serve();
@@ -646,7 +652,7 @@ user_:
 		b_unp--; t = (id + 1) % NM; if :: true :: t = (id + NM - 1) % NM fi };
 		goto unpark
 #if IO
-	:: atomic { b_io > 0 -> b_io--; waiters++ };	/* its goroutine parks: somebody must poll */
+	:: atomic { b_io > 0 -> b_io--; waiters++ };	/* parks: somebody must poll */
 #ifndef LIT_POLLER
 		if :: npoll == 0 -> wakep() :: else fi;
 #endif
@@ -662,7 +668,12 @@ block: /* = slot_block() */
 	hooks_sched_out(p);
 	if :: atomic { b_long > 0 -> b_long-- }; go :: true fi;	/* a long sleep, or any other */
 	/* = slot_return() */
-	atomic { if :: w[p] == BLOCKED(id) -> w[p] = RUNNING(id); goto user_ :: else -> p = NONE fi };
+	atomic {
+		if
+		:: w[p] == BLOCKED(id) -> w[p] = RUNNING(id); goto user_
+		:: else -> p = NONE
+		fi
+	};
 
 border: /* = border_work(), = machine_join() */
 	atomic { !lk ->
@@ -754,7 +765,7 @@ stop:
 		fi };
 #endif
 	assert(USERS == id + 1 && nidle == 0);
-	if						/* the stopper itself sleeps: a page fault */
+	if				/* the stopper itself sleeps: a page fault */
 	:: atomic { b_blk > 0 -> b_blk--; user[p] = 0; w[p] = BLOCKED(id) };
 		hooks_sched_out(p);
 		atomic {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# names.sh: the functions that gsched.pml names as its steps ("= function()") exist in the source.
+# names.sh: the functions that the models name as their steps ("= function()") exist in the source.
 # Prints those that do not; exit status 1 then.
 
 set -eu
@@ -15,7 +15,7 @@ defined()
 		grep -v ';$' | grep -oE '[a-z0-9_]+\(' | tr -d '(' | sort -u
 }
 
-named() { grep -oE '= [a-z0-9_]+\(\)' "$here/gsched.pml" | tr -d '=() ' | sort -u; }
+named() { grep -ohE "= [a-z0-9_]+\(\)" "$here"/*.pml | tr -d "=() " | sort -u; }
 
 missing=$(comm -13 <(defined) <(named))
 [ -z "$missing" ] || { echo "$missing"; exit 1; }

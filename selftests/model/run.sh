@@ -44,7 +44,11 @@ counterparts()
 		for (i = 5; i <= NF; i++)
 			if ($i ~ /^-DLIT_/ && $3 == 1) has_lit = 1; else key = key " " $i
 		if (has_lit) need[key] = $1; else if ($3 == 0) have[key] = 1
-	} END { for (k in need) if (!(k in have)) { print need[k]; bad = 1 }; exit bad }' "$here/table"
+	} END {
+		for (k in need)
+			if (!(k in have)) { print need[k]; bad = 1 }
+		exit bad
+	}' "$here/table"
 }
 
 # once NUMBER WHAT COMMAND...: a test that passes when the command succeeds and prints nothing.
@@ -53,9 +57,9 @@ once()
 	local number=$1 what=$2 said
 
 	shift 2
-	said=$("$@" 2>&1) || said=${said:-failed}
+	said=$("$@" 2>&1 | tr '\n' ' '; exit "${PIPESTATUS[0]}") || said=${said:-failed}
 	[ -z "$said" ] && echo "ok $number - $what" && return
-	echo "not ok $number - $what:" $said
+	echo "not ok $number - $what: $said"
 	failed=1
 }
 

@@ -23,11 +23,12 @@ not_ok()
 	exit 0
 }
 
-mkdir -p "$dir" && cd "$dir" && cp "$here/$model.pml" . || not_ok "cannot write to $dir"
+{ mkdir -p "$dir" && cd "$dir" && cp "$here/$model.pml" .; } || not_ok "cannot write to $dir"
 spin -a "$@" "$model.pml" > spin.log 2>&1 || not_ok "spin failed" spin.log
 # a short search is over before an optimised pan would be compiled
-[ "$set" = short ] && optimise=-O0 || optimise=-O1
-gcc $optimise -w -DSAFETY -DNOFAIR -DVECTORSZ=2048 -DCOLLAPSE -DMEMLIM="${MEM:-9000}" \
+optimise=-O1
+[ "$set" != short ] || optimise=-O0
+gcc "$optimise" -w -DSAFETY -DNOFAIR -DVECTORSZ=2048 -DCOLLAPSE -DMEMLIM="${MEM:-9000}" \
 	-o pan pan.c 2> gcc.log || not_ok "gcc failed" gcc.log
 
 begin=$EPOCHREALTIME
