@@ -18,10 +18,6 @@ stage_dir=$top/build/stage
 vm=$top/selftests/vm/run.sh
 jobs=$(nproc)
 
-passed=0
-failed=0
-skipped=0
-
 # One test: a build without a warning, or whatever else has only an exit status.
 as_test()
 {
@@ -82,17 +78,21 @@ model()
 	"$top/selftests/model/run.sh" --short
 }
 
-stages=(
+# What is built is used by the stages after it. The longest come first, so that none is left over.
+builds=(
 	"build_gcc"
-	"build_clang"
 	"build_kmod"
-	"host_grt"
-	"model"
-	"vm_harness $top/selftests/vm/test_harness.sh"
+	"build_clang"
+)
+
+stages=(
 	"device_6.12 guest 4 6.12 /kselftest/run_kselftest.sh -c gsched"
+	"model"
 	"device_6.1 guest 4 6.1 /kselftest/run_kselftest.sh -c gsched"
+	"host_grt"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
+	"vm_harness $top/selftests/vm/test_harness.sh"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
@@ -108,23 +108,23 @@ show_failure()
 	tail -n 15 "$1"
 }
 
+# One line for the reader, and the counts into a file for the sum.
 run_stage()
 {
 	local name=$1 log=$logs/$1.log started=$SECONDS status=0 p f s
 
 	shift
 	[ $# -gt 0 ] || set -- "$name"
+	echo '0 1 0' >"$logs/$name.count"	# for the case that nobody comes to say otherwise
 	"$@" >"$log" 2>&1 </dev/null || status=$?
 	read -r p f s < <(awk -f "$here/count.awk" "$log")
 	if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ $((p + s)) = 0 ]; }; then
 		f=1
 		echo "check: $name ended with status $status after $p tests"
 	fi
-	passed=$((passed + p))
-	failed=$((failed + f))
-	skipped=$((skipped + s))
 	echo "check: $name: $p passed, $f failed, $s skipped ($((SECONDS - started)) s)"
 	[ "$f" = 0 ] || show_failure "$log"
+	echo "$p $f $s" >"$logs/$name.count"
 }
 
 wanted()
@@ -139,22 +139,50 @@ wanted()
 	return 1
 }
 
+# run_all STAGE...: those that are wanted, two at a time, as many as there are processors to spare
+# on a small machine: a guest keeps one busy.
+run_all()
+{
+	local line running=0
+	local -a words
+
+	for line in "$@"; do
+		read -ra words <<<"$line"
+		wanted "${words[0]}" "${only[@]}" || continue
+		if [ "$running" = 2 ]; then
+			wait -n
+			running=$((running - 1))
+		fi
+		run_stage "${words[@]}" &
+		running=$((running + 1))
+	done
+	wait
+}
+
+sum()
+{
+	cat "$logs"/*.count | awk '
+		{ p += $1; f += $2; s += $3 }
+		END {
+			printf "%d passed, %d failed, %d skipped\n", p, f, s
+			exit f || s || !p
+		}'
+}
+
 main()
 {
-	local line words
+	local -a only=("$@")
 
 	if [ "${1:-}" = --list ]; then
-		printf '%s\n' "${stages[@]%% *}"
+		printf '%s\n' "${builds[@]%% *}" "${stages[@]%% *}"
 		exit 0
 	fi
 	rm -rf "$logs"
 	mkdir -p "$logs"
-	for line in "${stages[@]}"; do
-		read -ra words <<<"$line"
-		wanted "${words[0]}" "$@" && run_stage "${words[@]}"
-	done
-	echo "$passed passed, $failed failed, $skipped skipped"
-	[ "$failed" = 0 ] && [ "$skipped" = 0 ]
+	trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
+	run_all "${builds[@]}"
+	run_all "${stages[@]}"
+	sum
 }
 
 main "$@"
