@@ -9,8 +9,8 @@
 #ifndef GRT_SRC_ATOMIC_H
 #define GRT_SRC_ATOMIC_H
 
-#define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 
 #define barrier()		__asm__ volatile("" ::: "memory")
 #define likely(x)		__builtin_expect(!!(x), 1)

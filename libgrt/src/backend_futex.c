@@ -71,7 +71,7 @@ static void mput(struct m *mp)
 	mp->parked = true;
 	mp->schedlink = sched.midle;
 	sched.midle = mp;
-	sched.nmidle++;
+	store_relaxed(&sched.nmidle, sched.nmidle + 1);
 }
 
 static void mremove(struct m *mp)
@@ -82,7 +82,7 @@ static void mremove(struct m *mp)
 		link = &(*link)->schedlink;
 	*link = mp->schedlink;
 	mp->parked = false;
-	sched.nmidle--;
+	store_relaxed(&sched.nmidle, sched.nmidle - 1);
 }
 
 /* Takes a parked M, or NULL: the last that parked, its cache is warm. sched.lock held. */

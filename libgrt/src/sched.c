@@ -501,7 +501,7 @@ int grt_park(bool (*commit)(grt_g *g, void *arg), void *arg, enum grt_wait_reaso
 	     int64_t deadline)
 {
 	struct g *gp = getg_user("grt_park");
-	uint64_t seq = (gp->park & ~(uint64_t)PARK_STATE) + PARK_SEQ;
+	uint64_t seq = (load_relaxed(&gp->park) & ~(uint64_t)PARK_STATE) + PARK_SEQ;
 	struct parking pk = {
 		.commit = commit,
 		.arg = arg,
