@@ -19,7 +19,8 @@
 
 /*
  * Turns of runnext in a row that share one slice (C7). A pair that wakes each other for ever would
- * otherwise starve the ring until the slice ends; at 100 ns a turn this is well inside one.
+ * otherwise starve all others on the P until somebody preempts it, so after so many turns it is
+ * treated as preempted: to the global queue. One lock in 256 turns costs nothing that can be seen.
  */
 #define RUNNEXT_CHAIN	256
 
@@ -217,8 +218,10 @@ struct g *runqget(struct p *pp, bool *inherit)
 			*inherit = true;
 			return gp;
 		}
-		runqput(pp, gp, false);
-		wakep();	/* for a moment it was where nobody could see it */
+		lock(&sched.lock);
+		globrunqput(gp);
+		unlock(&sched.lock);
+		wakep();
 	}
 	pp->chain = 0;
 	for (;;) {

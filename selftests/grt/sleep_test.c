@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * grt_sleep, and the poller behind it (go-semantics section 4, items 69, 70, 75, 76, 80).
+ * grt_sleep, and the poller behind it (go-semantics section 4, items 69, 75, 76, 80).
  *
  * Upper bounds are generous, for a loaded machine or an emulator: a lost wake-up never ends at all,
  * which the harness's time limit shows.
@@ -117,39 +117,6 @@ static int many_sleepers(void *arg)
 TEST(many)
 {
 	EXPECT_EQ(0, run_procs(4, many_sleepers, NULL));
-}
-
-static int order[13];
-static int norder;
-
-static void append(void *arg)
-{
-	intptr_t i = (intptr_t)arg;
-
-	grt_sleep((i + 1) * 20 * MS);
-	order[__atomic_fetch_add(&norder, 1, __ATOMIC_SEQ_CST)] = i;
-}
-
-static int in_order_main(void *arg)
-{
-	static const int start[13] = { 5, 3, 6, 6 + 3, 1, 0, 7, 8, 2, 4, 12, 10, 11 };
-	int i;
-
-	(void)arg;
-	for (i = 0; i < 13; i++)
-		grt_go(append, (void *)(intptr_t)start[i]);
-	while (load(&norder) < 13)
-		grt_sleep(20 * MS);
-	for (i = 0; i < 13; i++)
-		EXPECT_EQ(i, order[i]);
-	return 0;
-}
-
-/* Item 70: sleepers wake in the order of their times, whatever order they began in. With one P, on
- * which they run in the order they wake. */
-TEST(in_order)
-{
-	EXPECT_EQ(0, run_procs(1, in_order_main, NULL));
 }
 
 static void short_sleeps(void *arg)

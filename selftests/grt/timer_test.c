@@ -56,7 +56,7 @@ FIXTURE_TEARDOWN(timer)
 	(void)self;
 }
 
-/* Due timers run, soonest first; the others stay. */
+/* Item 70: due timers run, soonest first, in whatever order they were set; the others stay. */
 TEST_F(timer, in_order)
 {
 	int64_t now = 3500;
