@@ -51,10 +51,15 @@ void sudog_ready(struct grt_sudog *sg)
 		notewakeup(&sg->note);
 }
 
-/* first is also looked at without the lock (chan.c), hence the atomic store. */
+/* The ends are also looked at without the lock (chan.c, tests), hence the atomic stores. */
 static void set_first(struct grt_waitq *q, struct grt_sudog *sg)
 {
 	store_release(&q->first, sg);
+}
+
+static void set_last(struct grt_waitq *q, struct grt_sudog *sg)
+{
+	store_release(&q->last, sg);
 }
 
 /* Adds @sg as the last. */
@@ -66,7 +71,7 @@ void waitq_enqueue(struct grt_waitq *q, struct grt_sudog *sg)
 		q->last->next = sg;
 	else
 		set_first(q, sg);
-	q->last = sg;
+	set_last(q, sg);
 }
 
 /* Takes out the first; NULL: nobody waits. */
@@ -80,7 +85,7 @@ struct grt_sudog *waitq_dequeue(struct grt_waitq *q)
 	if (sg->next)
 		sg->next->prev = NULL;
 	else
-		q->last = NULL;
+		set_last(q, NULL);
 	sg->next = NULL;
 	return sg;
 }
@@ -91,7 +96,7 @@ struct grt_sudog *waitq_take_all(struct grt_waitq *q)
 	struct grt_sudog *list = q->first;
 
 	set_first(q, NULL);
-	q->last = NULL;
+	set_last(q, NULL);
 	return list;
 }
 
