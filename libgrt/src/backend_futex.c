@@ -182,6 +182,18 @@ void handoffp(struct p *pp)
 
 /* ---- The table ----------------------------------------------------------------------------- */
 
+/* The child of a fork has one thread of all: whatever it asks of the runtime is an error. */
+static bool forked;
+
+static void forkchild(void)
+{
+	struct g *gp = getg();
+
+	forked = true;
+	if (gp)
+		WRITE_ONCE(gp->m->statusline.word, 0);
+}
+
 static int futex_setup(int32_t nprocs, const char **what)
 {
 	struct gsched_p_hint *hints = aligned_alloc(64, nprocs * sizeof(*hints));
@@ -194,6 +206,7 @@ static int futex_setup(int32_t nprocs, const char **what)
 	memset(hints, 0, nprocs * sizeof(*hints));
 	sched.status = &status;
 	sched.hint = &hint;
+	pthread_atfork(NULL, NULL, forkchild);
 	procresize(nprocs, hints);
 	status.nr_p = nprocs;
 	lock(&sched.lock);
@@ -307,6 +320,8 @@ static bool futex_switchto(struct m *mp)
 static void futex_acquire(struct m *mp)
 {
 	(void)mp;
+	if (forked)
+		fatal("the runtime does not exist in a forked child");
 	fatal("call into the runtime between grt_block_begin and grt_block_end");
 }
 

@@ -37,7 +37,7 @@
 #define RUNQ_SIZE		256	/* C1 */
 #define GOID_BATCH		16	/* C11 */
 #define STEAL_ROUNDS		4	/* R116: past them a park is cheaper than the search */
-#define SURPLUS_NS		5000000000LL	/* an idle M that nobody needed for so long ends */
+#define SURPLUS_NS		2000000000LL	/* an idle M that nobody needed for so long ends */
 
 struct g;
 struct m;

@@ -282,4 +282,40 @@ TEST(threads_wait)
 	EXPECT_EQ(0, grt_run_with(&config, wait_in_turn, NULL));
 }
 
+/* ---- A fork ---- */
+
+static int fork_and_call(void *arg)
+{
+	(void)arg;
+	if (!fork())
+		grt_yield();
+	else
+		wait(NULL);
+	return 0;
+}
+
+static int fork_and_exit(void *arg)
+{
+	int status = -1;
+	pid_t pid;
+
+	(void)arg;
+	pid = fork();
+	if (!pid)
+		_exit(7);
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+/* A forked child has no runtime, and is told so when it calls it; else it is as any child. */
+TEST(forked_child)
+{
+	struct death d;
+
+	run_to_death(&d, fork_and_call);
+	EXPECT_EQ(0, d.status);
+	EXPECT_NE(NULL, strstr(d.text, "the runtime does not exist in a forked child"));
+	EXPECT_EQ(7, run_procs(2, fork_and_exit, NULL));
+}
+
 TEST_HARNESS_MAIN

@@ -146,6 +146,64 @@ TEST(many_blockers)
 	EXPECT_EQ(0, run_procs(2, many_blockers_main, NULL));
 }
 
+static int threads(void)
+{
+	char line[128];
+	int n = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "Threads: %d", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static int surplus_main(void *arg)
+{
+	many_blockers_main(arg);
+	EXPECT_LT(BLOCKERS, threads());
+	/* One a P, one that polls, one spare, one of grt_run, and one for chance. */
+	while (threads() > 2 * 2 + 3)
+		grt_sleep(50 * MS);
+	return 0;
+}
+
+/* Threads that were needed once end when nobody has needed them for a while. */
+TEST(surplus_threads_end)
+{
+	EXPECT_EQ(0, run_procs(2, surplus_main, NULL));
+}
+
+static void end_hog(void *arg)
+{
+	__atomic_store_n((int *)arg, 1, __ATOMIC_SEQ_CST);
+}
+
+static void nop(void *arg)
+{
+	(void)arg;
+}
+
+static int hog_main(void *arg)
+{
+	int end = 0;
+
+	(void)arg;
+	grt_go(end_hog, &end);
+	while (!load(&end))
+		grt_go(nop, NULL);
+	return 0;
+}
+
+/* One P of the futex backend: who calls the runtime for 10 ms without ever parking is made to yield
+ * (R61). */
+TEST(preemption)
+{
+	setenv("GRT_BACKEND", "futex", 1);
+	EXPECT_EQ(0, run_procs(1, hog_main, NULL));
+}
+
 struct mix {
 	int	id;
 	int	fd;
