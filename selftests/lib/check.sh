@@ -96,6 +96,7 @@ stages=(
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
+	"gdb $stage_dir/kselftest/grt/gdb_test.sh"
 )
 
 # ---- Running them ----
