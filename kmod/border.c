@@ -105,9 +105,11 @@ static enum hrtimer_restart border_timer(struct hrtimer *timer)
 /* Woken without a P. Is it a signal, or only other task work of this thread? */
 static bool border_has_signal(void)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	struct sighand_struct *sighand = unrcu_pointer(current->sighand); /* ours: it stays */
+
+	spin_lock_irq(&sighand->siglock);
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 	return task_sigpending(current);
 }
 

@@ -57,6 +57,7 @@ static s32 slot_wanted(const struct gsched_domain *d)
  * Return: the interrupt flags for slot_unlock().
  */
 unsigned long slot_lock(struct gsched_domain *d)
+	__acquires(&d->lock)
 {
 	unsigned long flags;
 
@@ -73,6 +74,7 @@ unsigned long slot_lock(struct gsched_domain *d)
  * that sleeps in the poller is the last one that could run the work.
  */
 void slot_unlock(struct gsched_domain *d, unsigned long flags)
+	__releases(&d->lock)
 {
 	s32 wanted = slot_wanted(d);
 	bool tell = d->break_poll || (wanted > 0 && wanted > d->status->wanted);
