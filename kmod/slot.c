@@ -494,18 +494,20 @@ static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
  */
 struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody)
 {
-	struct gsched_m *w = slot_serve(d);
+	struct gsched_m *w;
 	struct gsched_p *p;
 
 	lockdep_assert_held(&d->lock);
-	if (w)
-		return w;
-	*done = true;
 	for (;;) {
+		*done = true;
 		p = d->status->nidle ? slot_find(d, GSCHED_P_IDLE) : slot_find_blocked(d);
 		if (!p)
 			return NULL;
-		w = last_parked(d);
+		/* never a PARKED M before a WAITING one, even if @p was BLOCKED this moment */
+		w = oldest_waiting(d);
+		*done = !w;
+		if (!w)
+			w = last_parked(d);
 		if (!w) {
 			slot_starve(d);
 			*nobody = true;

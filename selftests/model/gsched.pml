@@ -144,6 +144,7 @@ bool owed[NM];				/* UNPARK was called and its M has not come out since */
 /* = slot_grant(): a PARKED M gets pp; there is one. They are alike: the first stands for any */
 inline pool_to(pp)
 {
+	assert(nwaiting == 0);		/* WAITING before PARKED */
 	y = 0; do :: st[y] == PARKED -> break :: else -> y++ od;
 	nparked--; st[y] = ON; grant[y] = pp + 1; w[pp] = RUNNING(y); y = 0
 }
