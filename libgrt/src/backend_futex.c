@@ -386,7 +386,7 @@ static void exitsyscall0(struct g *gp)
 		acquirep(mp, pp);
 		mp->owewake = true;
 	} else {
-		futex_park(mp, GRT_FOREVER);
+		stopm(mp);
 	}
 	schedule();
 }

@@ -136,7 +136,7 @@ struct m {
 
 	bool spinning;		/* M: counted in nspinning */
 	bool respin;		/* M: it shall spin when it next schedules (protocol 4) */
-	bool owewake;		/* M: it put a goroutine on the global queue without wakep() */
+	bool owewake;		/* M: on g0 it made work available without wakep() */
 	uint32_t fastrand;	/* M */
 	int32_t id;		/* I: on gsched the kernel's */
 
@@ -313,6 +313,7 @@ void goready(struct g *gp);
 void wakep(void);
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
 void schedule(void) __noreturn;
+void stopm(struct m *mp);
 bool anywork(void);
 
 static inline uint32_t nmspinning(void)

@@ -111,11 +111,25 @@ static void resetspinning(struct m *mp)
 	wakep();
 }
 
+/*
+ * On g0 what has become available need not wake another M at once: this one looks next. If it has
+ * found something else, though, or was not the last of it, it pays.
+ */
+static void paywake(struct m *mp)
+{
+	mp->owewake = false;
+	if (load_relaxed(&sched.hint->gqlen) ||
+	    (netpollwanted() && !load_relaxed(&sched.hint->npolling)))
+		wakep();
+}
+
 /* Runs @gp on the current M. With @inherit it goes on with the slice of the one before. */
 static void __noreturn execute(struct m *mp, struct g *gp, bool inherit)
 {
 	struct p *pp = getp(mp);
 
+	if (mp->owewake)
+		paywake(mp);
 	mp->curg = gp;
 	gp->m = mp;
 	casgstatus(gp, Grunnable, Grunning);
@@ -248,7 +262,7 @@ static bool pollm(struct m *mp)
 }
 
 /* Parks the M until it is handed a P; an M that nobody will need soon ends. */
-static void stopm(struct m *mp)
+void stopm(struct m *mp)
 {
 	int64_t deadline = GRT_FOREVER;
 
@@ -342,11 +356,6 @@ void schedule(void)
 		gp = findrunnable(mp, &inherit);
 	if (mp->spinning)
 		resetspinning(mp);
-	if (mp->owewake) {
-		mp->owewake = false;
-		if (load_relaxed(&sched.hint->gqlen))
-			wakep();
-	}
 	execute(mp, gp, inherit);
 }
 
@@ -407,8 +416,7 @@ void goready(struct g *gp)
 	releasem(mp);
 }
 
-/* On g0: the goroutine goes to the end of the global queue. This M looks there itself; schedule()
- * pays the wakep() if it finds something else first. */
+/* On g0: the goroutine goes to the end of the global queue. */
 static void goyield_m(struct g *gp)
 {
 	struct m *mp = getg()->m;

@@ -172,6 +172,8 @@ void addtimer(struct timer *t)
 	if (lower(when)) {
 		if (load_seqcst(&sched.hint->npolling))
 			netpollbreak();
+		else if (mp && getg() == mp->g0)
+			mp->owewake = true;
 		else
 			wakep();
 	}
