@@ -163,7 +163,7 @@ static void gsched_minit(struct m *mp)
 
 static void gsched_mstart(struct m *mp)
 {
-	gsched_park(mp, GRT_FOREVER);
+	stopm(mp);
 }
 
 static void kick(void)

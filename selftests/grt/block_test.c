@@ -163,8 +163,8 @@ static int surplus_main(void *arg)
 {
 	many_blockers_main(arg);
 	EXPECT_LT(BLOCKERS, threads());
-	/* One a P, one that polls, one spare, one of grt_run, and one for chance. */
-	while (threads() > 2 * 2 + 3)
+	/* Two that run, a poller, a few idle ones in reserve, and the thread of grt_run. */
+	while (threads() > 12)
 		grt_sleep(50 * MS);
 	return 0;
 }
