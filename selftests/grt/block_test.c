@@ -213,8 +213,8 @@ struct mix {
 static void mixed_work(void *arg)
 {
 	struct mix *m = arg;
-	volatile unsigned int x = 0;
-	int i, j;
+	volatile int j;
+	int i;
 
 	for (i = 0; i < 200; i++) {
 		switch ((m->id + i) % 4) {
@@ -231,7 +231,7 @@ static void mixed_work(void *arg)
 			break;
 		case 3:
 			for (j = 0; j < 20000; j++)
-				x += j;
+				;
 			break;
 		}
 	}
