@@ -39,8 +39,10 @@ struct backend {
 	/* More Ms are parked than will be needed soon. */
 	bool (*surplus)(void);
 
-	/* Hands the P to the M that has waited longest with a goroutine half-way, and sleeps as in
-	 * park. False: there is none. */
+	/*
+	 * Hands the P to the M that has waited longest with a goroutine half-way, and sleeps as in
+	 * park. False: there is none.
+	 */
 	bool (*switchto)(struct m *mp);
 
 	/* Waits for a P, in turn. */

@@ -15,53 +15,7 @@
 #include "backend.h"
 #include "sysmon.h"
 
-static struct gsched_status status __cacheline_aligned;
 static struct gsched_hint hint __cacheline_aligned;
-
-/* ---- Ps ------------------------------------------------------------------------------------ */
-
-/* Associates the P with the M. */
-void acquirep(struct m *mp, struct p *pp)
-{
-	if (hasp(mp))
-		fatal("acquirep: already in go");
-	store_release(&pp->m, mp);
-	store_release(&pp->status, Prunning);
-	WRITE_ONCE(mp->statusline.word, pp->id + 1);
-}
-
-/* Dissociates them. */
-struct p *releasep(struct m *mp)
-{
-	struct p *pp = getp(mp);
-
-	WRITE_ONCE(mp->statusline.word, 0);
-	store_release(&pp->m, NULL);
-	store_release(&pp->status, Pidle);
-	return pp;
-}
-
-/* Puts the P on the list of idle ones. sched.lock held; the caller looks for work afterwards, for
- * who enqueues looks at nidle. */
-void pidleput(struct p *pp)
-{
-	pp->link = sched.pidle;
-	sched.pidle = pp;
-	store_seqcst(&status.nidle, status.nidle + 1);
-}
-
-/* Takes an idle P, or NULL. sched.lock held. */
-struct p *pidleget(void)
-{
-	struct p *pp = sched.pidle;
-
-	if (pp) {
-		sched.pidle = pp->link;
-		store_seqcst(&status.nidle, status.nidle - 1);
-		sysmonwake();
-	}
-	return pp;
-}
 
 /* ---- Ms ------------------------------------------------------------------------------------ */
 
@@ -204,11 +158,11 @@ static int futex_setup(int32_t nprocs, const char **what)
 		return -ENOMEM;
 	}
 	memset(hints, 0, nprocs * sizeof(*hints));
-	sched.status = &status;
+	sched.status = &futexstatus;
 	sched.hint = &hint;
 	pthread_atfork(NULL, NULL, forkchild);
 	procresize(nprocs, hints);
-	status.nr_p = nprocs;
+	futexstatus.nr_p = nprocs;
 	lock(&sched.lock);
 	for (i = nprocs - 1; i >= 0; i--)
 		pidleput(sched.allp[i]);
@@ -325,8 +279,10 @@ static void futex_acquire(struct m *mp)
 	fatal("call into the runtime between grt_block_begin and grt_block_end");
 }
 
-/* The poller's P is idle while it sleeps. Who enqueued after its last look saw npolling and broke
- * the poll, or sees nidle. */
+/*
+ * The poller's P is idle while it sleeps. Who enqueued after its last look saw npolling and broke
+ * the poll, or sees nidle.
+ */
 static void futex_pollbegin(struct m *mp)
 {
 	if (!hasp(mp))

@@ -108,8 +108,10 @@ static bool gsched_switchto(struct m *mp)
 	return true;
 }
 
-/* Some M shall look for work. If there is none but the poller, its poll is broken: the kernel has
- * noted that a P starves. */
+/*
+ * Some M shall look for work. If there is none but the poller, its poll is broken: the kernel has
+ * noted that a P starves.
+ */
 static void gsched_wake(void)
 {
 	if (load_relaxed(&sched.status->nidle) || load_relaxed(&sched.status->some_blocked)) {
@@ -130,8 +132,10 @@ static void gsched_pollbegin(struct m *mp)
 	WRITE_ONCE(mp->hint->nopreempt, 0);
 }
 
-/* With goroutines to run it waits in turn for a P before it touches any; after a break alone it
- * only tries, for somebody else may need the poller more. */
+/*
+ * With goroutines to run it waits in turn for a P before it touches any; after a break alone it
+ * only tries, for somebody else may need the poller more.
+ */
 static bool gsched_pollend(struct m *mp, bool ready)
 {
 	WRITE_ONCE(mp->hint->nopreempt, 1);

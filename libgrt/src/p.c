@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* Ps: their making, and on futex their owner and the list of the idle ones. */
+/* Ps: their making; and for the futex backend their owners and the list of the idle ones. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend.h"
+#include "sysmon.h"
 
-/* Numbers below gomaxprocs that have no divisor with it: any of them is a stride that visits every
- * P once. */
+/*
+ * Numbers below gomaxprocs that have no divisor with it: any of them is a stride that visits every
+ * P once.
+ */
 static uint32_t *coprimes;
 static uint32_t ncoprimes;
 
@@ -48,4 +51,54 @@ void procresize(int32_t n, struct gsched_p_hint *hints)
 			coprimes[ncoprimes++] = i;
 	}
 	sched.gomaxprocs = n;
+}
+
+/* ---- The futex backend: who has which P ---------------------------------------------------- */
+
+/* What the kernel shows on gsched, in the same layout. */
+struct gsched_status futexstatus __cacheline_aligned;
+
+/* Associates the P with the M. */
+void acquirep(struct m *mp, struct p *pp)
+{
+	if (hasp(mp))
+		fatal("acquirep: already in go");
+	store_release(&pp->m, mp);
+	store_release(&pp->status, Prunning);
+	WRITE_ONCE(mp->statusline.word, pp->id + 1);
+}
+
+/* Dissociates them. */
+struct p *releasep(struct m *mp)
+{
+	struct p *pp = getp(mp);
+
+	WRITE_ONCE(mp->statusline.word, 0);
+	store_release(&pp->m, NULL);
+	store_release(&pp->status, Pidle);
+	return pp;
+}
+
+/*
+ * Puts the P on the list of idle ones. sched.lock held; the caller looks for work afterwards, for
+ * who enqueues looks at nidle.
+ */
+void pidleput(struct p *pp)
+{
+	pp->link = sched.pidle;
+	sched.pidle = pp;
+	store_seqcst(&futexstatus.nidle, futexstatus.nidle + 1);
+}
+
+/* Takes an idle P, or NULL. sched.lock held. */
+struct p *pidleget(void)
+{
+	struct p *pp = sched.pidle;
+
+	if (pp) {
+		sched.pidle = pp->link;
+		store_seqcst(&futexstatus.nidle, futexstatus.nidle - 1);
+		sysmonwake();
+	}
+	return pp;
 }

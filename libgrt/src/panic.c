@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* What cannot be gone on from: said in one line, exit status 2, or SIGABRT with
- * GRTTRACEBACK=crash. */
+/*
+ * What cannot be gone on from: said in one line, exit status 2, or SIGABRT with
+ * GRTTRACEBACK=crash.
+ */
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -44,8 +44,10 @@ static struct g *gfgetglobal(void)
 	return gp;
 }
 
-/* Takes a dead G from the P's list, which an empty one fills from the global one first. Without
- * a P, from the global one. */
+/*
+ * Takes a dead G from the P's list, which an empty one fills from the global one first. Without
+ * a P, from the global one.
+ */
 static struct g *gfget(struct p *pp)
 {
 	struct g *gp;

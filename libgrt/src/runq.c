@@ -144,8 +144,10 @@ struct g *globrunqget(struct p *pp, uint32_t max)
 
 /* ---- The ring ------------------------------------------------------------------------------ */
 
-/* True if there is nothing in it. Reads in an order that misses no goroutine on its way from
- * runnext to the ring: if neither end of the ring moved, runnext was read between two looks. */
+/*
+ * True if there is nothing in it. Reads in an order that misses no goroutine on its way from
+ * runnext to the ring: if neither end of the ring moved, runnext was read between two looks.
+ */
 bool runqempty(const struct p *pp)
 {
 	uint32_t head, tail;

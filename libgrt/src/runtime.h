@@ -108,8 +108,10 @@ struct g {
 	struct fiber fiber;
 };
 
-/* The goroutine of this thread, or its g0 while it schedules; NULL on a thread that is no M.
- * Not inlined: an address in thread-local storage must not be kept across a switch. */
+/*
+ * The goroutine of this thread, or its g0 while it schedules; NULL on a thread that is no M.
+ * Not inlined: an address in thread-local storage must not be kept across a switch.
+ */
 struct g *getg(void);
 void setg(struct g *gp);
 
@@ -344,6 +346,9 @@ uint32_t fastrand(struct m *mp);
 
 void procresize(int32_t n, struct gsched_p_hint *hints);
 uint32_t stealstride(uint32_t rand);
+
+/* Of the futex backend. */
+extern struct gsched_status futexstatus;
 void acquirep(struct m *mp, struct p *pp);
 struct p *releasep(struct m *mp);
 void pidleput(struct p *pp);
@@ -407,8 +412,10 @@ void gopanic(const char *fmt, ...) __noreturn __cold __printf(1, 2);
 
 /* ---- arch ---------------------------------------------------------------------------------- */
 
-/* Saves the context of @gp and runs @fn(@gp) on the stack of @g0; @fn does not return. Returns
- * when @gp is resumed, maybe on another thread. */
+/*
+ * Saves the context of @gp and runs @fn(@gp) on the stack of @g0; @fn does not return. Returns
+ * when @gp is resumed, maybe on another thread.
+ */
 void grt_mcall(struct g *gp, void (*fn)(struct g *gp), struct g *g0);
 /* Resumes @gp. */
 void grt_gogo(struct g *gp) __noreturn;

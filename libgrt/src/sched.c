@@ -103,8 +103,10 @@ static void stopspinning(struct m *mp)
 		fatal("findrunnable: negative nmspinning");
 }
 
-/* A spinning M has found work (R107). If it was the last, there may be more work than for one: M
- * wakes the next. */
+/*
+ * A spinning M has found work (R107). If it was the last, there may be more work than for one: M
+ * wakes the next.
+ */
 static void resetspinning(struct m *mp)
 {
 	stopspinning(mp);
@@ -151,8 +153,10 @@ static void schedbegin(struct m *mp)
 		startspinning(mp);
 }
 
-/* WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
- * the M has slept and holds another P. */
+/*
+ * WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
+ * the M has slept and holds another P.
+ */
 static bool runwaiting(struct m *mp)
 {
 	if (likely(!load_relaxed(&sched.status->nwaiting)))
@@ -174,8 +178,10 @@ static struct g *globrunqtake(struct p *pp, uint32_t max)
 	return gp;
 }
 
-/* Looks for work at the other Ps: four rounds, in random order (R116); the last takes runnext and
- * runs timers that are due. */
+/*
+ * Looks for work at the other Ps: four rounds, in random order (R116); the last takes runnext and
+ * runs timers that are due.
+ */
 static struct g *stealwork(struct m *mp, struct p *pp, int64_t *now)
 {
 	uint32_t n = sched.gomaxprocs;
@@ -307,8 +313,10 @@ static struct g *findrunnable(struct m *mp, bool *inherit)
 				return gp;
 		}
 
-		/* Nothing to do. The poller is chosen before the last look, so that who enqueues
-		 * meanwhile knows to break the poll. */
+		/*
+		 * Nothing to do. The poller is chosen before the last look, so that who enqueues
+		 * meanwhile knows to break the poll.
+		 */
 		runqidle(pp);
 		poller = netpollwanted() && cas(&sched.hint->npolling, 0, 1);
 		stopspinning(mp);

@@ -25,8 +25,10 @@ static void preemptone(struct p *pp)
 		xadd(&mp->statusline.preempt, 1);
 }
 
-/* Takes @pp from a goroutine in a blocking stretch that has lasted a period, if somebody could use
- * it, or if it has lasted 10 ms (R62). */
+/*
+ * Takes @pp from a goroutine in a blocking stretch that has lasted a period, if somebody could use
+ * it, or if it has lasted 10 ms (R62).
+ */
 static bool retakesyscall(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_relaxed(&pp->syscalltick);
@@ -121,8 +123,10 @@ void sysmon(void)
 				delay = SYSMON_MAX_NS;
 			notetsleep(&sysmonnote, nanotime() + delay);
 		}
-		/* A wake-up between here and the loop's condition says nothing that is not read
-		 * there. */
+		/*
+		 * A wake-up between here and the loop's condition says nothing that is not read
+		 * there.
+		 */
 		noteclear(&sysmonnote);
 		if (retake(nanotime()))
 			idle = 0;

@@ -115,8 +115,10 @@ static int nothing_left_lying_main(void *arg)
 	return 0;
 }
 
-/* Two Ps: 100 goroutines queued behind one that computes; the P whose goroutine blocks in read(2)
- * runs them. */
+/*
+ * Two Ps: 100 goroutines queued behind one that computes; the P whose goroutine blocks in read(2)
+ * runs them.
+ */
 TEST(nothing_left_lying)
 {
 	EXPECT_EQ(0, run_procs(2, nothing_left_lying_main, NULL));
@@ -196,8 +198,10 @@ static int hog_main(void *arg)
 	return 0;
 }
 
-/* One P of the futex backend: who calls the runtime for 10 ms without ever parking is made to yield
- * (R61). */
+/*
+ * One P of the futex backend: who calls the runtime for 10 ms without ever parking is made to yield
+ * (R61).
+ */
 TEST(preemption)
 {
 	setenv("GRT_BACKEND", "futex", 1);

@@ -171,8 +171,10 @@ TEST_F(runq, steal_runnext_last)
 	EXPECT_EQ(&self->gs[2], runqget(self->a, &inherit));
 }
 
-/* Protocol 1: a P's bit is set from its first entry until its owner goes idle, for ring and runnext,
- * and for what a thief brings home. */
+/*
+ * Protocol 1: a P's bit is set from its first entry until its owner goes idle, for ring and runnext,
+ * and for what a thief brings home.
+ */
 TEST_F(runq, has_work)
 {
 	bool inherit;
@@ -272,8 +274,10 @@ static struct g *free_g(struct g *gs, int *next)
 	return NULL;
 }
 
-/* Items 19 and 20: an owner that puts and gets, with runnext, against three thieves: each goroutine
- * comes out once, none is lost. */
+/*
+ * Items 19 and 20: an owner that puts and gets, with runnext, against three thieves: each goroutine
+ * comes out once, none is lost.
+ */
 TEST_F(runq, thieves)
 {
 	pthread_t t[N_PS - 1];

@@ -176,8 +176,10 @@ static int leave_goroutines(void *arg)
 	return 3;
 }
 
-/* Goroutines left when the main one returns stop at their next visit to the runtime: a count that
- * all of them raise stands still soon. */
+/*
+ * Goroutines left when the main one returns stop at their next visit to the runtime: a count that
+ * all of them raise stands still soon.
+ */
 TEST(left_goroutines_stop)
 {
 	int before, i;

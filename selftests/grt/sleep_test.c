@@ -166,8 +166,10 @@ static int idle(void *arg)
 	return 0;
 }
 
-/* Idle costs nothing: while the only goroutine sleeps 500 ms, no thread wakes periodically. A thread
- * that looked every 10 ms would count 50. */
+/*
+ * Idle costs nothing: while the only goroutine sleeps 500 ms, no thread wakes periodically. A thread
+ * that looked every 10 ms would count 50.
+ */
 TEST(idle_costs_nothing)
 {
 	EXPECT_EQ(0, run_procs(4, idle, NULL));

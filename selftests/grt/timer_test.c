@@ -149,8 +149,10 @@ static void *add_and_look(void *arg)
 	return NULL;
 }
 
-/* The poller looks while timers are added: when both are at rest the word is right, and it is never
- * 0 while there is a timer. */
+/*
+ * The poller looks while timers are added: when both are at rest the word is right, and it is never
+ * 0 while there is a timer.
+ */
 TEST_F(timer, horizon_race)
 {
 	pthread_t t;

@@ -150,8 +150,10 @@ static int parked_main(void *arg)
 	return 0;
 }
 
-/* From the saved context of a parked goroutine, through gopark, to goexit; of one that has never
- * run, goexit is all there is. */
+/*
+ * From the saved context of a parked goroutine, through gopark, to goexit; of one that has never
+ * run, goexit is all there is.
+ */
 TEST(parked_goroutine)
 {
 	EXPECT_EQ(0, run_procs(1, parked_main, NULL));
