@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,32 +43,8 @@ static void die(const char *what)
 	exit(EXIT_FAILURE);
 }
 
-/* ---- The helper process: ends what the goroutine is stuck in ---- */
-
-static void stay_stuck(void)
-{
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
-
-static void start_helper(void (*fn)(void))
-{
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid < 0)
-		die("fork");
-	if (pid)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() == parent)
-		fn();
-	_exit(0);
-}
-
 /* ---- Stuck in read(2) ---- */
 
-static int announce[2];		/* a pipe: "I am about to read" */
 static int fifo;
 
 static void open_fifo(void)
@@ -86,26 +61,6 @@ static void open_fifo(void)
 		die(path);
 	unlink(path);
 	rmdir(dir);
-	if (pipe2(announce, O_CLOEXEC))
-		die("pipe");
-}
-
-static void write_late(void)
-{
-	char c;
-
-	while (read(announce[0], &c, 1) == 1) {
-		stay_stuck();
-		if (write(fifo, &c, 1) != 1)
-			return;
-	}
-}
-
-static void announce_read(int round)
-{
-	(void)round;
-	if (write(announce[1], "", 1) != 1)
-		die("pipe");
 }
 
 static void stuck_in_read(int round)
@@ -117,10 +72,10 @@ static void stuck_in_read(int round)
 		die("read");
 }
 
-static void setup_read(void)
+static void end_read(void)
 {
-	open_fifo();
-	start_helper(write_late);
+	if (write(fifo, "", 1) != 1)
+		die("write");
 }
 
 /* ---- Stuck in a page fault ---- */
@@ -128,6 +83,7 @@ static void setup_read(void)
 static int uffd;
 static size_t page_size;
 static char *pages;		/* one a round */
+static void *zeroes;		/* what the helper fills them with */
 
 static void open_userfaultfd(void)
 {
@@ -135,12 +91,13 @@ static void open_userfaultfd(void)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
 	page_size = sysconf(_SC_PAGESIZE);
+	zeroes = calloc(1, page_size);
 	uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
 		die("userfaultfd");
 	pages = mmap(NULL, MAX_ROUNDS * page_size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pages == MAP_FAILED)
+	if (!zeroes || pages == MAP_FAILED)
 		die("mmap");
 	reg.range.start = (uintptr_t)pages;
 	reg.range.len = MAX_ROUNDS * page_size;
@@ -148,53 +105,68 @@ static void open_userfaultfd(void)
 		die("UFFDIO_REGISTER");
 }
 
-static void fill_late(void)
-{
-	void *zeroes = calloc(1, page_size);
-	struct uffd_msg msg;
-
-	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg)) {
-		struct uffdio_copy copy = {
-			.dst = msg.arg.pagefault.address & ~(page_size - 1),
-			.src = (uintptr_t)zeroes,
-			.len = page_size,
-		};
-
-		stay_stuck();
-		if (ioctl(uffd, UFFDIO_COPY, &copy))
-			return;
-	}
-}
-
-static void announce_nothing(int round)
-{
-	(void)round;
-}
-
 static void stuck_in_fault(int round)
 {
 	*(volatile char *)(pages + round * page_size);
 }
 
-static void setup_fault(void)
+static void end_fault(void)
 {
-	open_userfaultfd();
-	start_helper(fill_late);
-}
+	struct uffdio_copy copy = { .src = (uintptr_t)zeroes, .len = page_size };
+	struct uffd_msg msg;
 
-/* ---- The measurement ---- */
+	if (read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		die("userfaultfd");
+	copy.dst = msg.arg.pagefault.address & ~(page_size - 1);
+	if (ioctl(uffd, UFFDIO_COPY, &copy))
+		die("UFFDIO_COPY");
+}
 
 struct way {
 	const char	*name;
 	void		(*setup)(void);
-	void		(*announce)(int round);
 	void		(*get_stuck)(int round);
+	void		(*end)(void);
 };
 
 static const struct way ways[] = {
-	{ "read", setup_read, announce_read, stuck_in_read },
-	{ "fault", setup_fault, announce_nothing, stuck_in_fault },
+	{ "read", open_fifo, stuck_in_read, end_read },
+	{ "fault", open_userfaultfd, stuck_in_fault, end_fault },
 };
+
+/* ---- The helper process: ends what the goroutine is stuck in ---- */
+
+static int announce[2];		/* a pipe: "I am about to get stuck" */
+
+static void help(const struct way *way)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000L };
+	char c;
+
+	while (read(announce[0], &c, 1) == 1) {
+		nanosleep(&ts, NULL);
+		way->end();
+	}
+}
+
+static void start_helper(const struct way *way)
+{
+	pid_t parent = getpid(), pid;
+
+	if (pipe2(announce, O_CLOEXEC))
+		die("pipe");
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent)
+		help(way);
+	_exit(0);
+}
+
+/* ---- The measurement ---- */
 
 /* The other goroutine: the first thing it does is to look at the clock. */
 static void other(void *ran)
@@ -214,7 +186,8 @@ static struct sample measure(const struct way *way, int round, grt_chan *ran)
 	int64_t start, went_on, other_ran;
 
 	grt_go(other, ran);
-	way->announce(round);
+	if (write(announce[1], "", 1) != 1)
+		die("pipe");
 	start = grt_now();
 	way->get_stuck(round);
 	went_on = grt_now();
@@ -298,5 +271,6 @@ int main(int argc, char **argv)
 	if (argc > 3)
 		rounds = number(argv[3], MAX_ROUNDS);
 	way->setup();
+	start_helper(way);
 	return grt_run_with(&config, stall, (void *)way);
 }
