@@ -90,7 +90,8 @@ differ()
 
 	for part in out err status; do
 		equal "$work/out/ref.$part" "$work/out/$1.$part" && continue
-		diff -a "$work/out/ref.$part" "$work/out/$1.$part" | head -n 10 | sed "s/^/# $part /"
+		diff -a "$work/out/ref.$part" "$work/out/$1.$part" | head -n 10 | cat -v |
+			sed "s/^/# $part /"
 		return 0
 	done
 	return 1
