@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
  * uffd_helper MS PARENT: serves the page faults of the userfaultfd that is its descriptor 3, each MS
- * milliseconds after it happened, with a page full of ones. Ends with its parent, whose process id
+ * milliseconds after it saw it, with a page full of ones. Ends with its parent, whose process id
  * PARENT is: that may be gone before it can be watched.
+ *
+ * It looks for faults every millisecond rather than waiting for them, so that a fault wakes nobody
+ * here and what is measured is the thread that faults and its runtime alone. Woken, it would fight
+ * with that thread for the lock of the userfaultfd just when that goes to sleep; on emulated CPUs
+ * this lasts for milliseconds.
  */
 #include "../stall.h"
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -26,6 +32,18 @@ static void serve(const struct uffd_msg *msg, size_t page_size, int ms)
 		die("UFFDIO_COPY");
 }
 
+/* The next fault; waits until there is one. */
+static void next(struct uffd_msg *msg)
+{
+	const struct timespec pause = ms_to_timespec(1);
+
+	while (read(STALL_UFFD, msg, sizeof(*msg)) != sizeof(*msg)) {
+		if (errno != EAGAIN)
+			die("read of a userfaultfd");
+		nanosleep(&pause, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t page_size = sysconf(_SC_PAGESIZE);
@@ -42,9 +60,11 @@ int main(int argc, char **argv)
 	if (getppid() != arg_number(argv[2]))
 		return 0;
 
-	while (read(STALL_UFFD, &msg, sizeof(msg)) == sizeof(msg)) {
+	if (fcntl(STALL_UFFD, F_SETFL, O_NONBLOCK))
+		die("fcntl");
+	for (;;) {
+		next(&msg);
 		if (msg.event == UFFD_EVENT_PAGEFAULT)
 			serve(&msg, page_size, ms);
 	}
-	die("read of a userfaultfd");
 }
