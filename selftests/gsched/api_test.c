@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The calls by themselves: each one's success, each of its refusals, and that a refused call changes
- * nothing; the shared pages; who may use a domain at all (protocol 6 and 7).
+ * The calls by themselves: each one's success, each of its refusals, and that a refused call
+ * changes nothing; the shared pages; who may use a domain at all (protocol 6 and 7).
  */
 #include "gsched_util.h"
 
@@ -38,7 +38,10 @@ static const struct call calls[] = {
 	  offsetof(struct gsched_info, __reserved), 0 },
 };
 
-/* Room for every structure and a tail a later kernel might know; its size comes first, its flags second. */
+/*
+ * Room for every structure and a tail a later kernel might know; its size comes first, its flags
+ * second.
+ */
 union any {
 	__u32	word[32];
 	char	byte[128];
@@ -118,7 +121,10 @@ TEST(setup_says_where_things_are)
 	close(fd);
 }
 
-/* Each field of SETUP out of its range is refused, and the same file may then be set up all the same. */
+/*
+ * Each field of SETUP out of its range is refused, and the same file may then be set up all the
+ * same.
+ */
 TEST(setup_refuses)
 {
 	union { struct gsched_setup s; union any any; } u;
@@ -210,7 +216,10 @@ static bool same_state(struct gsched_info_domain a, struct gsched_info_domain b)
 	       a.switches == b.switches && a.permits == b.permits;
 }
 
-/* Sizes, flags, reserved fields and pointers are looked at before anything else is done (protocol 6). */
+/*
+ * Sizes, flags, reserved fields and pointers are looked at before anything else is done (protocol
+ * 6).
+ */
 TEST_F(api, every_call_checks_its_structure)
 {
 	struct gsched_info_domain before;
@@ -278,7 +287,10 @@ TEST_F(api, a_call_without_structure_takes_zero)
 	}
 }
 
-/* Calls on the calling M are ESRCH for a thread that is none; the others do their work for any thread. */
+/*
+ * Calls on the calling M are ESRCH for a thread that is none; the others do their work for any
+ * thread.
+ */
 TEST_F(api, esrch_unless_registered)
 {
 	size_t i;
@@ -383,7 +395,10 @@ TEST_F(api, unregister_gives_the_p_back)
 	EXPECT_EQ(GSCHED_P_IDLE, gs_p(gs, 1).state);
 }
 
-/* An M that holds a P gets 0 from ACQUIRE, without one it gets an IDLE P; word, count and INFO agree. */
+/*
+ * An M that holds a P gets 0 from ACQUIRE, without one it gets an IDLE P; word, count and INFO
+ * agree.
+ */
 TEST_F(api, acquire_and_release)
 {
 	struct gs *gs = &self->gs;
@@ -432,7 +447,9 @@ TEST_F(api, register_twice)
 	close(other.fd);
 }
 
-/* To another domain's calls on the calling M, an M is a stranger: ESRCH, and it stays what it was. */
+/*
+ * To another domain's calls on the calling M, an M is a stranger: ESRCH, and it stays what it was.
+ */
 TEST_F(api, m_of_another_domain)
 {
 	struct gs other;
@@ -456,7 +473,6 @@ static long do_register_at(struct gs_m *m, __u64 fd, __u64 b)
 	struct gs at = { .fd = fd };
 	__u32 id;
 
-	(void)m, (void)b;
 	return gs_register(&at, 0, &id);
 }
 
@@ -500,7 +516,10 @@ TEST_F(api, make)
 	EXPECT_EQ(0, gs_counts(gs).making);
 }
 
-/* INFO cuts a record off or fills it up with zeroes, says its true length, and knows what is not there. */
+/*
+ * INFO cuts a record off or fills it up with zeroes, says its true length, and knows what is not
+ * there.
+ */
 TEST_F(api, info)
 {
 	struct gsched_info arg;
@@ -569,10 +588,10 @@ TEST_F(api, mmap_refuses)
 	long page = sysconf(_SC_PAGESIZE);
 	struct gs *gs = &self->gs;
 
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, gs->setup.status_size + page, PROT_READ, MAP_SHARED, gs->fd,
-				   GSCHED_MMAP_STATUS));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, gs->setup.hint_size + page, PROT_READ, MAP_SHARED, gs->fd,
-				   GSCHED_MMAP_HINT));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, gs->setup.status_size + page, PROT_READ, MAP_SHARED,
+				   gs->fd, GSCHED_MMAP_STATUS));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, gs->setup.hint_size + page, PROT_READ, MAP_SHARED,
+				   gs->fd, GSCHED_MMAP_HINT));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ, MAP_SHARED, gs->fd,
 				   GSCHED_MMAP_STATUS + gs->setup.status_size));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ, MAP_SHARED, gs->fd,
@@ -602,7 +621,10 @@ TEST_F(api, a_second_mapping_is_the_same_memory)
 
 /* ---- strangers ---- */
 
-/* Everything a process that is not the domain's could try; how many of them were not refused as they must be. */
+/*
+ * Everything a process that is not the domain's could try; how many of them were not refused as
+ * they must be.
+ */
 static int trespass(struct gs *gs)
 {
 	int wrong = 0;
@@ -634,7 +656,9 @@ static int exit_status(pid_t pid)
 	return WEXITSTATUS(status);
 }
 
-/* A child of fork has neither the domain nor its pages, and its going does not hurt the parent's. */
+/*
+ * A child of fork has neither the domain nor its pages, and its going does not hurt the parent's.
+ */
 TEST_F(api, fork_is_a_stranger)
 {
 	struct gs *gs = &self->gs;
@@ -660,13 +684,15 @@ static int vfork_child(void *arg)
 	_exit(trespass(arg));
 }
 
-/* Nor has a process that shares the memory, as a vfork child or by CLONE_VM without CLONE_THREAD. */
+/*
+ * Nor has a process that shares the memory, as a vfork child or by CLONE_VM without CLONE_THREAD.
+ */
 TEST_F(api, vfork_is_a_stranger)
 {
-	static char stack[64 * 1024] __attribute__((aligned(16)));
+	static union { char room[64 * 1024]; long double align; } stack;
 	pid_t pid;
 
-	pid = clone(vfork_child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &self->gs);
+	pid = clone(vfork_child, &stack + 1, CLONE_VM | CLONE_VFORK | SIGCHLD, &self->gs);
 	ASSERT_LE(0, pid);
 	EXPECT_EQ(0, exit_status(pid));
 	EXPECT_EQ(2, gs_counts(&self->gs).nidle);

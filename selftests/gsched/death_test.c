@@ -41,20 +41,20 @@ static bool crowd_gathers(struct crowd *w)
 	    gs_m_start(gs, &w->g))
 		return false;
 	/* f blocks, a waits for a P and gets f's, f comes back to the border. */
-	if (!gs_m_sleeps(&w->a, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0))
+	if (!gs_m_waits(&w->a))
 		return false;
 	gs_m_ask(&w->f, gs_do_read, w->f_pipe[0], 0);
 	if (gs_m_answer(&w->a) || write(w->f_pipe[1], "", 1) != 1 ||
 	    !gs_m_gets(gs, w->f.id, GSCHED_M_WAITING))
 		return false;
 	/* WAITING, e and f would have a BLOCKED P at once: b keeps its own by nopreempt. */
-	if (!gs_m_sleeps(&w->e, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0) ||
+	if (!gs_m_waits(&w->e) ||
 	    gs_m_do(&w->b, gs_do_nopreempt, 1, 0))
 		return false;
 	gs_m_ask(&w->b, gs_do_read, w->b_pipe[0], 0);
 	return gs_tid_sleeps(w->b.tid) &&
-	       gs_m_sleeps(&w->c, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER) &&
-	       gs_m_sleeps(&w->d, GSCHED_M_PARKED, gs_do_park, GSCHED_PARK_PRIVATE, GSCHED_FOREVER);
+	       gs_m_parks(&w->c, 0) &&
+	       gs_m_parks(&w->d, GSCHED_PARK_PRIVATE);
 }
 
 FIXTURE(process) {
@@ -117,7 +117,6 @@ static int body_crowd(int up, int down)
 {
 	static struct crowd w;
 
-	(void)down;
 	say(up, crowd_gathers(&w));
 	wait_for_ever();
 	return 0;
@@ -143,7 +142,6 @@ static int body_exit(int up, int down)
 {
 	static struct crowd w;
 
-	(void)down;
 	say(up, crowd_gathers(&w));
 	return 7;
 }
@@ -176,19 +174,16 @@ static int never[2];	/* a pipe nobody writes to */
 
 static bool to_free(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)other;
 	return gs_m_gets(gs, m->id, GSCHED_M_FREE);
 }
 
 static bool to_running(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)other;
 	return !gs_m_do(m, gs_do_acquire, 0, 0) && gs_p_gets(gs, 0, GSCHED_P_RUNNING, m->id);
 }
 
 static bool to_blocked(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)other;
 	if (gs_m_do(m, gs_do_acquire, 0, 0))
 		return false;
 	gs_m_ask(m, gs_do_read, never[0], 0);
@@ -197,21 +192,18 @@ static bool to_blocked(struct gs *gs, struct gs_m *m, struct gs_m *other)
 
 static bool to_parked(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)gs, (void)other;
-	return gs_m_sleeps(m, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER);
+	return gs_m_parks(m, 0);
 }
 
 static bool to_private(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)gs, (void)other;
-	return gs_m_sleeps(m, GSCHED_M_PARKED, gs_do_park, GSCHED_PARK_PRIVATE, GSCHED_FOREVER);
+	return gs_m_parks(m, GSCHED_PARK_PRIVATE);
 }
 
 static bool to_waiting(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
-	(void)gs;
 	return !gs_m_do(other, gs_do_acquire, 0, 0) &&
-	       gs_m_sleeps(m, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0);
+	       gs_m_waits(m);
 }
 
 static bool to_unparked(struct gs *gs, struct gs_m *m, struct gs_m *other)
@@ -224,7 +216,7 @@ static bool to_unparked(struct gs *gs, struct gs_m *m, struct gs_m *other)
 static bool to_lost(struct gs *gs, struct gs_m *m, struct gs_m *other)
 {
 	if (!to_running(gs, m, other) ||
-	    !gs_m_sleeps(other, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0))
+	    !gs_m_waits(other))
 		return false;
 	gs_m_ask(m, gs_do_read, never[0], 0);
 	return !gs_m_answer(other) && gs_tid_sleeps(m->tid);
@@ -265,9 +257,8 @@ static int body_one(int up, int down)
 	struct gs_m m, other;
 	struct gs gs;
 
-	(void)down;
-	say(up, !gs_make_domain(&gs, 1, 0) && !gs_m_start(&gs, &m) && !gs_m_start(&gs, &other) &&
-		gets_there(&gs, &m, &other));
+	say(up, !gs_make_domain(&gs, 1, 0) && !gs_m_start(&gs, &m) &&
+	    !gs_m_start(&gs, &other) && gets_there(&gs, &m, &other));
 	wait_for_ever();
 	return 0;
 }
@@ -317,7 +308,6 @@ static int exec_up, exec_down;
 
 static long do_exec(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
 	exec_shell(exec_up, exec_down);
 	return 0;
 }
@@ -345,7 +335,7 @@ static int body_exec_alone(int up, int down)
 	exec_up = up;
 	exec_down = down;
 	if (gs_make_domain(&gs, 1, 0) || gs_m_start_on(&gs, &m) || gs_m_start(&gs, &waiting) ||
-	    !gs_m_sleeps(&waiting, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0))
+	    !gs_m_waits(&waiting))
 		return 103;
 	gs_m_ask(&m, do_exec, 0, 0);
 	wait_for_ever();
@@ -375,7 +365,10 @@ FIXTURE_TEARDOWN(exec)
 {
 }
 
-/* Protocol 5 and 7: exec ends the domain; the new program never meets the border and runs to its end. */
+/*
+ * Protocol 5 and 7: exec ends the domain; the new program never meets the border and runs to its
+ * end.
+ */
 TEST_F(exec, ends_the_domain)
 {
 	pid_t child;
@@ -423,7 +416,7 @@ TEST_F(thread, exit_hands_to_waiting)
 {
 	struct gs *gs = &self->gs;
 
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_waits(&self->b));
 	dies(&self->a);
 	EXPECT_EQ(0, gs_m_answer(&self->b));
 	EXPECT_EQ(0, gs_m_saw(&self->b));
@@ -436,7 +429,7 @@ TEST_F(thread, exit_hands_to_parked)
 {
 	struct gs *gs = &self->gs;
 
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	GS_STORE(gs->hint->gqlen, 1);
 	dies(&self->a);
 	EXPECT_EQ(0, gs_m_answer(&self->b));
@@ -450,12 +443,12 @@ TEST_F(thread, exit_leaves_the_p_idle)
 	struct gs *gs = &self->gs;
 	struct gsched_info_m info;
 
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	dies(&self->a);
 	EXPECT_TRUE(gs_p_gets(gs, 0, GSCHED_P_IDLE, 0));
 	EXPECT_EQ(1, GS_LOAD(gs->status->nidle));
 	EXPECT_TRUE(GS_UNTIL(gs_counts(gs).nr_m == 1));
-	EXPECT_TRUE(GS_UNTIL(gs_info(gs, GSCHED_INFO_M, self->a.id, &info, sizeof(info)) == -ENOENT));
+	EXPECT_EQ(-ENOENT, gs_info(gs, GSCHED_INFO_M, self->a.id, &info, sizeof(info)));
 	EXPECT_EQ(-ENOENT, gs_unpark(gs, self->a.id));
 	EXPECT_EQ(GSCHED_M_PARKED, gs_m_info(gs, self->b.id).state);
 }
@@ -503,9 +496,9 @@ TEST_F(thread, close_cancels)
 	ASSERT_LE(0, again);
 	ASSERT_EQ(0, gs_m_start(gs, &c));
 	ASSERT_EQ(0, gs_m_start(gs, &d));
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
-	ASSERT_TRUE(gs_m_sleeps(&c, GSCHED_M_PARKED, gs_do_park, GSCHED_PARK_PRIVATE, GSCHED_FOREVER));
-	ASSERT_TRUE(gs_m_sleeps(&d, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
+	ASSERT_TRUE(gs_m_parks(&c, GSCHED_PARK_PRIVATE));
+	ASSERT_TRUE(gs_m_waits(&d));
 	ASSERT_EQ(0, close(again));
 	for (i = 0; i < 3; i++) {
 		ASSERT_TRUE(GS_UNTIL(gs_m_answered(ms[i])));
@@ -526,7 +519,7 @@ TEST_F(thread, close_opens_the_border)
 	struct gs *gs = &self->gs;
 	int again = dup(gs->fd);
 
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_waits(&self->b));
 	gs_m_ask(&self->a, gs_do_read, self->pipe[0], 0);
 	ASSERT_EQ(0, gs_m_answer(&self->b));
 	ASSERT_EQ(1, write(self->pipe[1], "", 1));
@@ -548,7 +541,7 @@ TEST_F(thread, close_by_a_child)
 	struct gs *gs = &self->gs;
 	pid_t child;
 
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "gsched_util.h"
 
+#include <dirent.h>
+
 /* Deep enough for any job; touched before the first, so that none of them faults. */
 #define STACK_SIZE	(256 * 1024)
 #define STACK_TOUCHED	(64 * 1024)
@@ -235,9 +237,11 @@ void gs_dump(struct gs *gs)
 	struct gsched_info_p p;
 	__u32 i;
 
-	fprintf(stderr, "# nidle %u nwaiting %u nparked %u nprivate %u making %u wanted %d starved %u some_blocked %u\n",
-		d.nidle, d.nwaiting, d.nparked, d.nprivate, d.making, d.wanted,
-		GS_LOAD(gs->status->starved), GS_LOAD(gs->status->some_blocked));
+	fprintf(stderr, "# nidle %u nwaiting %u nparked %u nprivate %u\n",
+		d.nidle, d.nwaiting, d.nparked, d.nprivate);
+	fprintf(stderr, "# making %u wanted %d starved %u some_blocked %u\n",
+		d.making, d.wanted, GS_LOAD(gs->status->starved),
+		GS_LOAD(gs->status->some_blocked));
 	fprintf(stderr, "# blocks %llu takebacks %llu handoffs %llu lost %llu borders %llu\n",
 		d.blocks, d.takebacks, d.handoffs, d.lost, d.borders);
 	for (i = 0; i < d.nr_p; i++) {
@@ -377,6 +381,16 @@ bool gs_m_sleeps(struct gs_m *m, enum gsched_m_state state, gs_job job, __u64 a,
 	return gs_m_gets(m->gs, m->id, state);
 }
 
+bool gs_m_parks(struct gs_m *m, __u32 flags)
+{
+	return gs_m_sleeps(m, GSCHED_M_PARKED, gs_do_park, flags, GSCHED_FOREVER);
+}
+
+bool gs_m_waits(struct gs_m *m)
+{
+	return gs_m_sleeps(m, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0);
+}
+
 static char tid_state(int pid, int tid)
 {
 	char path[64], line[256], *end = NULL;
@@ -412,19 +426,16 @@ void gs_m_join(struct gs_m *m)
 
 long gs_do_nothing(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
 	return 0;
 }
 
 long gs_do_acquire(struct gs_m *m, __u64 deadline, __u64 b)
 {
-	(void)b;
 	return gs_acquire(m->gs, deadline);
 }
 
 long gs_do_release(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)a, (void)b;
 	return gs_release(m->gs);
 }
 
@@ -440,25 +451,21 @@ long gs_do_park_word(struct gs_m *m, __u64 word, __u64 expected)
 
 long gs_do_unpark(struct gs_m *m, __u64 id, __u64 b)
 {
-	(void)b;
 	return gs_unpark(m->gs, id);
 }
 
 long gs_do_switch(struct gs_m *m, __u64 id, __u64 b)
 {
-	(void)b;
 	return gs_switch(m->gs, id);
 }
 
 long gs_do_wake(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)a, (void)b;
 	return gs_wake(m->gs);
 }
 
 long gs_do_unregister(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)a, (void)b;
 	return gs_unregister(m->gs);
 }
 
@@ -467,20 +474,17 @@ long gs_do_read(struct gs_m *m, __u64 fd, __u64 b)
 	char byte;
 	ssize_t n = read(fd, &byte, 1);
 
-	(void)m, (void)b;
 	return n < 0 ? -errno : n;
 }
 
 long gs_do_nopreempt(struct gs_m *m, __u64 value, __u64 b)
 {
-	(void)b;
 	GS_STORE(m->gs->mh[m->id].nopreempt, value);
 	return 0;
 }
 
 long gs_do_mode(struct gs_m *m, __u64 mode, __u64 b)
 {
-	(void)b;
 	GS_STORE(m->gs->mh[m->id].mode, mode);
 	return 0;
 }
@@ -488,11 +492,28 @@ long gs_do_mode(struct gs_m *m, __u64 mode, __u64 b)
 /* Known by its address: m_main() returns instead of calling it. */
 long gs_do_exit(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
 	return GS_NO_ANSWER;
 }
 
 /* ---- the process ---- */
+
+/* Each thread, not only the first: one that has not stopped yet never will. */
+static bool all_stopped(pid_t pid)
+{
+	bool stopped = true;
+	struct dirent *entry;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && tid_state(pid, atoi(entry->d_name)) != 'T')
+			stopped = false;
+	if (dir)
+		closedir(dir);
+	return dir && stopped;
+}
 
 static void stop_and_continue(pid_t pid)
 {
@@ -500,7 +521,7 @@ static void stop_and_continue(pid_t pid)
 
 	if (kill(pid, SIGSTOP))
 		_exit(1);
-	stopped = GS_UNTIL(tid_state(pid, pid) == 'T');
+	stopped = GS_UNTIL(all_stopped(pid));
 	kill(pid, SIGCONT);
 	_exit(!stopped);
 }

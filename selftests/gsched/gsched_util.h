@@ -73,7 +73,10 @@ __u64 gs_in_ms(unsigned int ms);
 /* ---- calls: 0, or -errno ---- */
 int gs_open(void);
 int gs_ioctl(int fd, unsigned long cmd, void *arg);
-/* A domain of @nr_p Ps with both ranges mapped. It locks what memory there is, so that no M sleeps in a fault unasked. */
+/*
+ * A domain of @nr_p Ps with both ranges mapped. It locks what memory there is, so that no M sleeps
+ * in a fault unasked.
+ */
 int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare);
 int gs_map(struct gs *gs);
 int gs_register(struct gs *gs, __u32 flags, __u32 *m);
@@ -139,6 +142,9 @@ long gs_m_answer(struct gs_m *m);
 long gs_m_do(struct gs_m *m, gs_job job, __u64 a, __u64 b);
 /* Give it a job that sleeps, and see it in @state */
 bool gs_m_sleeps(struct gs_m *m, enum gsched_m_state state, gs_job job, __u64 a, __u64 b);
+/* Let it PARK, or wait in ACQUIRE, without end, and see it so */
+bool gs_m_parks(struct gs_m *m, __u32 flags);
+bool gs_m_waits(struct gs_m *m);
 /* Is the thread asleep, as /proc says, now or soon? */
 bool gs_tid_sleeps(int tid);
 /* Its thread has ended: wait for it */

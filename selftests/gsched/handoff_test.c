@@ -31,7 +31,6 @@ static int open_pipe(struct ways *w)
 
 static long sleep_in_read(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)a;
 	return gs_do_read(m, ways.pipe[0], b) == 1 ? 0 : -1;
 }
 
@@ -42,7 +41,6 @@ static int end_read(struct ways *w)
 
 static int open_nothing(struct ways *w)
 {
-	(void)w;
 	return 0;
 }
 
@@ -50,20 +48,17 @@ static long sleep_in_nanosleep(struct gs_m *m, __u64 a, __u64 b)
 {
 	struct timespec ts = { .tv_nsec = 100 * GS_MS };
 
-	(void)m, (void)a, (void)b;
 	return nanosleep(&ts, NULL);
 }
 
 /* Ends by itself. */
 static int end_nanosleep(struct ways *w)
 {
-	(void)w;
 	return 0;
 }
 
 static long sleep_in_futex(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
 	while (!GS_LOAD(ways.futex))
 		syscall(SYS_futex, &ways.futex, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 	return 0;
@@ -93,8 +88,7 @@ static int open_uffd(struct ways *w)
 
 static long sleep_in_uffd(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
-	return *(volatile char *)ways.missing;
+	return GS_LOAD(*ways.missing);
 }
 
 static int end_uffd(struct ways *w)
@@ -114,8 +108,7 @@ static int open_file(struct ways *w)
 
 static long sleep_in_file(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)m, (void)a, (void)b;
-	return *(volatile char *)ways.slow.page - SLOWFILE_BYTE;
+	return GS_LOAD(*ways.slow.page) - SLOWFILE_BYTE;
 }
 
 static int end_file(struct ways *w)
@@ -149,7 +142,7 @@ FIXTURE_SETUP(way)
 	ASSERT_EQ(0, variant->open(&ways));
 	ASSERT_EQ(0, gs_m_start_on(&self->gs, &self->a));
 	ASSERT_EQ(0, gs_m_start(&self->gs, &self->b));
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 }
 
 FIXTURE_TEARDOWN(way)
@@ -160,8 +153,8 @@ FIXTURE_TEARDOWN(way)
 }
 
 /*
- * Protocol 3 and 5: with work there, the P of an M that falls asleep goes to a PARKED M at once; the
- * sleeper, awake, waits at the border and runs no user code before it holds a P again.
+ * Protocol 3 and 5: with work there, the P of an M that falls asleep goes to a PARKED M at once;
+ * the sleeper, awake, waits at the border and runs no user code before it holds a P again.
  */
 TEST_F(way, hands_on_and_stops_at_the_border)
 {
@@ -197,7 +190,10 @@ TEST_F(way, hands_on_and_stops_at_the_border)
 	EXPECT_LT(0, counts.border_ns);
 }
 
-/* Protocol 3: with nothing to do the P stays with the sleeper, which takes it back and meets no border. */
+/*
+ * Protocol 3: with nothing to do the P stays with the sleeper, which takes it back and meets no
+ * border.
+ */
 TEST_F(way, keeps_a_p_nobody_wants)
 {
 	struct gs *gs = &self->gs;
@@ -356,7 +352,7 @@ FIXTURE_SETUP(hint)
 	ASSERT_EQ(0, gs_m_start_on(gs, &self->a));
 	ASSERT_EQ(0, gs_m_saw(&self->a));
 	ASSERT_EQ(0, gs_m_start(gs, &self->b));
-	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	if (variant->nr_p > 1) {
 		ASSERT_EQ(0, gs_m_start_on(gs, &self->c));
 		ASSERT_EQ(1, gs_m_saw(&self->c));
@@ -427,8 +423,8 @@ TEST_F(handoff, waiting_before_parked)
 	struct gs_m *a = &self->m[0], *parked = &self->m[1], *waiting = &self->m[2];
 	__u64 grants = gs_counts(gs).grants_waiting;
 
-	ASSERT_TRUE(gs_m_sleeps(parked, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
-	ASSERT_TRUE(gs_m_sleeps(waiting, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_parks(parked, 0));
+	ASSERT_TRUE(gs_m_waits(waiting));
 	gs_m_ask(a, gs_do_read, self->pipe[0][0], 0);
 	ASSERT_EQ(0, gs_m_answer(waiting));
 	EXPECT_EQ(0, gs_m_saw(waiting));
@@ -444,8 +440,8 @@ TEST_F(handoff, waiting_before_parked_with_work)
 	struct gs *gs = &self->gs;
 	struct gs_m *a = &self->m[0], *parked = &self->m[1], *waiting = &self->m[2];
 
-	ASSERT_TRUE(gs_m_sleeps(parked, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
-	ASSERT_TRUE(gs_m_sleeps(waiting, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_parks(parked, 0));
+	ASSERT_TRUE(gs_m_waits(waiting));
 	gs_put_work(gs, 0);
 	gs_m_ask(a, gs_do_read, self->pipe[0][0], 0);
 	ASSERT_EQ(0, gs_m_answer(waiting));
@@ -460,7 +456,6 @@ static long do_pin(struct gs_m *m, __u64 cpu, __u64 b)
 {
 	cpu_set_t set;
 
-	(void)m, (void)b;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
@@ -475,8 +470,7 @@ TEST_F(handoff, most_recently_parked)
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, gs_m_do(&self->m[i], do_pin, 0, 0));
 	for (i = 0; i < 3; i++)
-		ASSERT_TRUE(gs_m_sleeps(&self->m[order[i]], GSCHED_M_PARKED, gs_do_park, 0,
-					GSCHED_FOREVER));
+		ASSERT_TRUE(gs_m_parks(&self->m[order[i]], 0));
 	gs_put_work(gs, 0);
 	gs_m_ask(&self->m[0], gs_do_read, self->pipe[0][0], 0);
 	ASSERT_EQ(0, gs_m_answer(&self->m[1]));
@@ -491,7 +485,7 @@ static bool three_have_lost(struct gs *gs, struct gs_m *m, int pipes[][2])
 
 	gs_put_work(gs, 0);
 	for (i = 0; i < 3; i++) {
-		if (!gs_m_sleeps(&m[i + 1], GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER))
+		if (!gs_m_parks(&m[i + 1], 0))
 			return false;
 		gs_m_ask(&m[i], gs_do_read, pipes[i][0], 0);
 		if (gs_m_answer(&m[i + 1]) || gs_m_saw(&m[i + 1]))
@@ -531,19 +525,20 @@ static int handled;
 
 static void handler(int sig)
 {
-	(void)sig;
 	GS_STORE(handler_word[GS_LOAD(handled) % 4], GS_LOAD(me->gs->ms[me->id].word));
 	__atomic_fetch_add(&handled, 1, __ATOMIC_SEQ_CST);
 }
 
 static long do_tell_handler(struct gs_m *m, __u64 a, __u64 b)
 {
-	(void)a, (void)b;
 	me = m;
 	return 0;
 }
 
-/* Protocol 5: a signal lets an M out of the border's wait, but it is back before any user code, in its old place. */
+/*
+ * Protocol 5: a signal lets an M out of the border's wait, but it is back before any user code, in
+ * its old place.
+ */
 TEST_F(handoff, a_signal_keeps_its_place)
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
@@ -585,7 +580,7 @@ TEST_F(handoff, stop_and_continue_at_the_border)
 	struct gs *gs = &self->gs;
 	struct gs_m *a = &self->m[0], *b = &self->m[1];
 
-	ASSERT_TRUE(gs_m_sleeps(b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(b, 0));
 	gs_put_work(gs, 0);
 	gs_m_ask(a, gs_do_read, self->pipe[0][0], 0);
 	ASSERT_EQ(0, gs_m_answer(b));
@@ -610,14 +605,17 @@ TEST_F(handoff, stop_and_continue_at_the_border)
 
 /* ---- exceptions that are counted ---- */
 
-/* Protocol 3.2: with nopreempt set the sleeper keeps its P, work or not, and INFO names it after 100 ms. */
+/*
+ * Protocol 3.2: with nopreempt set the sleeper keeps its P, work or not, and INFO names it after
+ * 100 ms.
+ */
 TEST_F(handoff, nopreempt_keeps_the_p)
 {
 	struct gs *gs = &self->gs;
 	struct gs_m *a = &self->m[0], *b = &self->m[1];
 	__u64 begin, count = a->count;
 
-	ASSERT_TRUE(gs_m_sleeps(b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(b, 0));
 	ASSERT_EQ(0, gs_m_do(a, gs_do_nopreempt, 1, 0));
 	gs_put_work(gs, 0);
 	begin = gs_now();
@@ -638,13 +636,16 @@ TEST_F(handoff, nopreempt_keeps_the_p)
 	EXPECT_EQ(0, gs_counts(gs).borders);
 }
 
-/* Protocol 5: in cooperative mode it passes the border, is told that it lost its P, and gets one by ACQUIRE. */
+/*
+ * Protocol 5: in cooperative mode it passes the border, is told that it lost its P, and gets one by
+ * ACQUIRE.
+ */
 TEST_F(handoff, cooperative_passes)
 {
 	struct gs *gs = &self->gs;
 	struct gs_m *a = &self->m[0], *b = &self->m[1];
 
-	ASSERT_TRUE(gs_m_sleeps(b, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_TRUE(gs_m_parks(b, 0));
 	ASSERT_EQ(0, gs_m_do(a, gs_do_mode, GSCHED_MODE_COOPERATIVE, 0));
 	gs_put_work(gs, 0);
 	gs_m_ask(a, gs_do_read, self->pipe[0][0], 0);
@@ -656,7 +657,7 @@ TEST_F(handoff, cooperative_passes)
 	EXPECT_LE(1, gs_counts(gs).excess_cooperative);
 	EXPECT_EQ(0, gs_counts(gs).borders);
 	ASSERT_EQ(0, gs_m_do(a, gs_do_mode, GSCHED_MODE_NORMAL, 0));
-	ASSERT_TRUE(gs_m_sleeps(a, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_waits(a));
 	EXPECT_EQ(0, gs_m_do(b, gs_do_release, 0, 0));
 	EXPECT_EQ(0, gs_m_answer(a));
 	EXPECT_EQ(1, a->word);

@@ -108,7 +108,9 @@ static int serve_one(struct server *s)
 	}
 }
 
-/* Mounts on @path, which is a file as its root is, says so, and serves until it fails or is killed. */
+/*
+ * Mounts on @path, which is a file as its root is, says so, and serves until it fails or is killed.
+ */
 static void serve(const char *path, int asked, int let)
 {
 	struct server s = { .asked = asked, .let = let };
@@ -126,7 +128,10 @@ static void serve(const char *path, int asked, int let)
 	_exit(0);
 }
 
-/* Maps the page; what asks for its size asks the server, so the mapping is no shorter than the file. */
+/*
+ * Maps the page; what asks for its size asks the server, so the mapping is no shorter than the
+ * file.
+ */
 static int map_page(struct slowfile *file, const char *path)
 {
 	struct stat st;
