@@ -76,6 +76,8 @@ TEST_F(signals, park)
 	EXPECT_EQ(1, handled);
 	EXPECT_EQ(1, handler_word);
 	EXPECT_EQ(0, gs_counts(gs).nparked);
+	/* It runs, and does not come back to the pool by itself. */
+	EXPECT_EQ(0, gs_counts(gs).wanted);
 }
 
 /* Protocol 6: SWITCH that has handed its P over never restarts: EINTR, and again with a P. */
