@@ -153,19 +153,6 @@ static void schedbegin(struct m *mp)
 		startspinning(mp);
 }
 
-/*
- * WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
- * the M has slept and holds another P.
- */
-static bool runwaiting(struct m *mp)
-{
-	if (likely(!load_relaxed(&sched.status->nwaiting)))
-		return false;
-	if (mp->spinning)
-		resetspinning(mp);
-	return sched.backend->switchto(mp);
-}
-
 static struct g *globrunqtake(struct p *pp, uint32_t max)
 {
 	struct g *gp;
@@ -278,6 +265,23 @@ void stopm(struct m *mp)
 		deadline = nanotime() + SURPLUS_NS;
 	if (!sched.backend->park(mp, deadline))
 		mexit();
+}
+
+/*
+ * WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
+ * the M has slept and holds another P.
+ */
+static bool runwaiting(struct m *mp)
+{
+	if (likely(!load_relaxed(&sched.status->nwaiting)))
+		return false;
+	if (mp->spinning)
+		resetspinning(mp);
+	if (!sched.backend->surplus())
+		return sched.backend->switchto(mp);
+	/* PARK hands the P to the oldest, too, and has a deadline, after which the M ends. */
+	stopm(mp);
+	return true;
 }
 
 /*
