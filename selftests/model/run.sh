@@ -94,14 +94,35 @@ once 3 "slot.c: random calls keep owners, counts, order and grants right" slot_p
 once 4 "slot.c: no P has two owners, falling asleep without the lock" slot_plain threads
 once 5 "slot.c: nor under TSan, which finds no race" slot_tsan
 once 6 "slot.c: a check and a store in place of cmpxchg is noticed" slot_broken
-# Lines come as the searches end and are put in order.
+# Tests come as the searches end, diagnostics right behind; each is shown once those before it are.
+in_order()
+{
+	local next=$1 line n=0
+	local -a tests=()
+
+	while :; do
+		IFS= read -r line || line=
+		if [ "${line:0:1}" = '#' ]; then
+			tests[n]+=$'\n'$line
+			continue
+		fi
+		while [ -n "${tests[next]:-}" ]; do
+			echo "${tests[next]}"
+			unset "tests[next]"
+			next=$((next + 1))
+		done
+		[ -n "$line" ] || break
+		n=${line#not }
+		n=${n#ok }
+		n=${n%% *}
+		tests[n]=$line
+	done
+	[ ${#tests[@]} -eq 0 ] || printf '%s\n' "${tests[@]}"
+}
+
 chosen | awk -v fixed=$fixed '{ print NR + fixed, $0 }' |
 	xargs -P "$jobs" -L 1 "$here/search.sh" |
-	awk -v next_=$((fixed + 1)) '
-	/^(not )?ok / { n = $1 == "ok" ? $2 : $3; line[n] = $0; last = n }
-	/^#/ { line[last] = line[last] "\n" $0 }
-	{ while (next_ in line) { print line[next_]; delete line[next_++] } fflush() }
-	END { for (n in line) print line[n] }' |
+	in_order $((fixed + 1)) |
 	tee "$OUT/tap"
 ! grep -q '^not ok' "$OUT/tap" && [ "$failed" = 0 ] &&
 	[ "$(grep -c '^ok' "$OUT/tap")" -eq "$(chosen | wc -l)" ]

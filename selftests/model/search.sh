@@ -19,7 +19,7 @@ not_ok()
 	local said=
 
 	[ $# -lt 2 ] || said=$(echo && tail -5 "$2" | sed 's/^/# /')
-	echo "not ok $number - $name: $1$said"
+	cat <<< "not ok $number - $name: $1$said"
 	exit 0
 }
 
@@ -52,8 +52,9 @@ elif [ "$errors" -ne 0 ]; then
 	grep -q '^pan:1: assertion violated' pan.log || not_ok "not the error expected" pan.log
 elif [ "$found" -ne 0 ]; then
 	grep '^pan:1' pan.log > why.log
-	not_ok "$figures; the run: OUT=$OUT $here/trail.sh $name" why.log
+	not_ok "$figures (trail.sh $name shows the run)" why.log
 elif grep -q 'Search not completed' pan.log; then
-	not_ok "search incomplete: $figures" pan.log
+	grep '^pan: reached' pan.log > why.log
+	not_ok "search incomplete: $figures" why.log
 fi
 echo "ok $number - $name: $figures"
