@@ -109,6 +109,7 @@ struct gsched_m {
 	struct gsched_p		*grant;		/* L: a slot given to it, not taken up yet */
 	struct gsched_p		*last_p;	/* L: the slot it was given last */
 	struct list_head	link;		/* L: on one of the domain's lists, by its state */
+	unsigned int		cpu;		/* L: where it PARKED */
 	u64			seq;		/* L: its turn among the WAITING, 0: none yet */
 	u8			state;		/* L: enum gsched_m_state */
 	bool			private;	/* L: PARKED, but not in the pool */

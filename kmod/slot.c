@@ -22,8 +22,9 @@
 
 #include <linux/atomic.h>
 #include <linux/kernel.h>
-#include <linux/lockdep.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
+#include <linux/smp.h>
 
 #include "gsched.h"
 
@@ -164,6 +165,25 @@ static struct gsched_m *last_parked(struct gsched_domain *d)
 	return list_first_entry_or_null(&d->parked, struct gsched_m, link);
 }
 
+/*
+ * The last PARKED M that parked on this CPU, which is about to be free: it starts here without an
+ * interrupt of another CPU. Few are looked at; an M far down has been idle for long anyway.
+ */
+static struct gsched_m *last_parked_here(struct gsched_domain *d)
+{
+	unsigned int cpu = raw_smp_processor_id();
+	struct gsched_m *m;
+	int tries = 8;
+
+	list_for_each_entry(m, &d->parked, link) {
+		if (m->cpu == cpu)
+			return m;
+		if (!--tries)
+			break;
+	}
+	return last_parked(d);
+}
+
 /**
  * slot_unlist() - take an M off the list of its state and give it another
  * @m: M, in any state but DEAD
@@ -192,6 +212,7 @@ static void slot_enlist_parked(struct gsched_m *m, bool private)
 
 	m->state = GSCHED_M_PARKED;
 	m->private = private;
+	m->cpu = raw_smp_processor_id();
 	if (private) {
 		d->nprivate++;
 		list_add(&m->link, &d->private);
@@ -416,7 +437,7 @@ static struct gsched_m *slot_offer(struct gsched_p *p)
 	/* nidle is visible before the hints are read: pairs with the fence in wakep() */
 	smp_mb();
 	if (!w && (hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d))) {
-		w = last_parked(d);
+		w = last_parked_here(d);
 		if (!w)
 			slot_starve(d);
 	}
@@ -449,7 +470,7 @@ struct gsched_m *slot_hand(struct gsched_p *p)
 struct gsched_m *slot_hand_blocked(struct gsched_p *p)
 {
 	struct gsched_domain *d = p->domain;
-	struct gsched_m *w = oldest_waiting(d) ?: last_parked(d);
+	struct gsched_m *w = oldest_waiting(d) ?: last_parked_here(d);
 	u64 word = READ_ONCE(p->word);
 
 	lockdep_assert_held(&d->lock);
