@@ -37,8 +37,8 @@ void netpollinit(void)
 }
 
 /*
- * Ends the sleep of the poller, or the next one. Any thread. The event is edge-triggered: each write
- * is one, and the count need not be read.
+ * Ends the sleep of the poller, or the next one. Any thread. The event is edge-triggered: each
+ * write is one, and the count need not be read.
  */
 void netpollbreak(void)
 {

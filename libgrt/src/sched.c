@@ -221,9 +221,10 @@ bool anywork(void)
  * The M polls: npolling is its own. Sleeps until a timer is due or the poll is broken; its P can
  * be taken meanwhile.
  *
- * That nobody polls afterwards is work too, if something is to be waited for: Go's rule, which wakes
- * another M only for the goroutines found, is not enough (protocol 4). An M that comes back with a P
- * spins, and wakes the next when it finds work (resetspinning); one without a P wakes it at once.
+ * That nobody polls afterwards is work too, if something is to be waited for: Go's rule, which
+ * wakes another M only for the goroutines found, is not enough (protocol 4). An M that comes back
+ * with a P spins, and wakes the next when it finds work (resetspinning); one without a P wakes it
+ * at once.
  *
  * Return: true if the M has a P.
  */

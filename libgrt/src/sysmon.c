@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * sysmon: sees to it that goroutines in a blocking stretch, and goroutines that run for long, do not
- * keep their P. Only the futex backend needs it, and only while a P is in use: it sleeps without a
- * limit when all are idle.
+ * sysmon: sees to it that goroutines in a blocking stretch, and goroutines that run for long, do
+ * not keep their P. Only the futex backend needs it, and only while a P is in use: it sleeps
+ * without a limit when all are idle.
  */
 #include "sysmon.h"
 

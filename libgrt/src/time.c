@@ -2,9 +2,9 @@
 /*
  * Timers: a heap a P, and one word that says when the next timer of all is due.
  *
- * A P runs its own timers when it schedules (checktimers). When no P does, one M, the poller, sleeps
- * until next_when. The word may say too early a time, never too late a one, and 0 only if there is
- * no timer:
+ * A P runs its own timers when it schedules (checktimers). When no P does, one M, the poller,
+ * sleeps until next_when. The word may say too early a time, never too late a one, and 0 only if
+ * there is no timer:
  *	- addtimer() puts the timer into a heap and then lowers the word, if it is 0 or later.
  *	- timerhorizon(), which only the poller calls, stores NEVER, looks at every heap, and lowers
  *	  the word to what it found, or to 0 from NEVER. A timer added behind its back has either been
@@ -200,8 +200,8 @@ bool deltimer(struct timer *t)
 }
 
 /*
- * Runs the timers of @pp that are due. *@now: the time, 0: not looked at yet. True if one ran. Any P
- * may run another's. On g0, with a P.
+ * Runs the timers of @pp that are due. *@now: the time, 0: not looked at yet. True if one ran.
+ * Any P may run another's. On g0, with a P.
  */
 bool checktimers(struct p *pp, int64_t *now)
 {
