@@ -90,7 +90,8 @@ static void init_fault(struct stall *st)
 
 	st->page_size = sysconf(_SC_PAGESIZE);
 	reg.range.len = st->page_size * (st->rounds + STALL_WARMUP);
-	area = mmap(NULL, reg.range.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	area = mmap(NULL, reg.range.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
 	if (area == MAP_FAILED)
 		die("mmap");
 	reg.range.start = (uintptr_t)area;

@@ -11,7 +11,6 @@
  * benchmarks share CPU 0, as goroutines share a P.
  */
 #include "../stall.h"
-#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>

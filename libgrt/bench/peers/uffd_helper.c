@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * uffd_helper MS PARENT: serves the page faults of the userfaultfd that is its descriptor 3, each MS
- * milliseconds after it saw it, with a page full of ones. Ends with its parent, whose process id
- * PARENT is: that may be gone before it can be watched.
+ * uffd_helper MS PARENT: serves the page faults of the userfaultfd that is its descriptor 3, each
+ * MS milliseconds after it saw it, with a page full of ones. Ends with its parent, whose process
+ * id PARENT is: that may be gone before it can be watched.
  *
  * It looks for faults every millisecond rather than waiting for them, so that a fault wakes nobody
  * here and what is measured is the thread that faults and its runtime alone. Woken, it would fight
