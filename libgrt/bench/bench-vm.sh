@@ -9,7 +9,7 @@
 #
 #   --kernel    which kernel (6.12)
 #   --rounds    how often everything is measured (5)
-#   --divisor   numbers of repetitions are divided by it: an emulated machine is slow (8)
+#   --divisor   numbers of repetitions are divided by it: an emulated machine is slow (4)
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 kernel=6.12
 rounds=5
-divisor=8
+divisor=4
 
 # Some three times what it takes on two cores without KVM.
 timeout=1500
