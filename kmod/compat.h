@@ -33,6 +33,18 @@
 #define compat_task_is_runnable(t) (!!(t)->on_rq)
 #endif
 
+/*
+ * Let the next wake-up of a sleeping task treat @cpu as the one it last ran on. The scheduler still
+ * decides, and checks that the task may run there. wake_up_process() has no flag for this, and the
+ * wake-up that has one (WF_CURRENT_CPU) is not for modules.
+ */
+static inline void compat_wake_cpu(struct task_struct *t, int cpu)
+{
+#ifdef CONFIG_SMP
+	WRITE_ONCE(t->wake_cpu, cpu);
+#endif
+}
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_mod(struct vm_area_struct *vma, vm_flags_t set, vm_flags_t clear)
 {

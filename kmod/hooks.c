@@ -39,8 +39,11 @@ static void hooks_look(struct gsched_p *p, bool later)
 			hrtimer_start(&p->later, HOOKS_LATER_NS, HRTIMER_MODE_REL_PINNED_HARD);
 	}
 	slot_unlock(d, flags);
-	if (w)
+	if (w) {
+		/* this CPU has just become free, and what the P works on is in its caches */
+		compat_wake_cpu(w->task, smp_processor_id());
 		wake_up_process(w->task);
+	}
 	rcu_read_unlock();
 }
 
