@@ -458,6 +458,26 @@ struct gsched_m *slot_hand(struct gsched_p *p)
 	return slot_offer(p);
 }
 
+/*
+ * A BLOCKED P. When there is none, some_blocked is cleared, so that enqueuers need not call; a
+ * sleeper may have made its word BLOCKED in between and seen some_blocked still set, hence the
+ * second look (protocol 4).
+ */
+static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
+{
+	struct gsched_p *p = slot_find(d, GSCHED_P_BLOCKED);
+
+	if (p)
+		return p;
+	WRITE_ONCE(d->status->some_blocked, 0);
+	/* before the words are read again: pairs with the cmpxchg in slot_block() */
+	smp_mb();
+	p = slot_find(d, GSCHED_P_BLOCKED);
+	if (p)
+		WRITE_ONCE(d->status->some_blocked, 1);
+	return p;
+}
+
 /**
  * slot_hand_blocked() - give a BLOCKED P on, for somebody has use for it
  * @p: slot
@@ -480,27 +500,11 @@ struct gsched_m *slot_hand_blocked(struct gsched_p *p)
 		slot_starve(d);
 		return NULL;
 	}
-	return slot_grant(p, word, w) ? w : NULL;
-}
-
-/*
- * A BLOCKED P. When there is none, some_blocked is cleared, so that enqueuers need not call; a
- * sleeper may have made its word BLOCKED in between and seen some_blocked still set, hence the
- * second look (protocol 4).
- */
-static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
-{
-	struct gsched_p *p = slot_find(d, GSCHED_P_BLOCKED);
-
-	if (p)
-		return p;
-	WRITE_ONCE(d->status->some_blocked, 0);
-	/* before the words are read again: pairs with the cmpxchg in slot_block() */
-	smp_mb();
-	p = slot_find(d, GSCHED_P_BLOCKED);
-	if (p)
-		WRITE_ONCE(d->status->some_blocked, 1);
-	return p;
+	if (!slot_grant(p, word, w))
+		return NULL;
+	/* @w looks at some_blocked before it runs anything: spare it a WAKE that finds nobody. */
+	slot_find_blocked(d);
+	return w;
 }
 
 /**
