@@ -417,6 +417,15 @@ bool gs_tid_sleeps(int tid)
 	return GS_UNTIL((state = tid_state(getpid(), tid)) == 'S' || state == 'D');
 }
 
+int gs_pin(int tid, unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(tid, sizeof(set), &set) ? -errno : 0;
+}
+
 void gs_m_join(struct gs_m *m)
 {
 	pthread_join(m->thread, NULL);

@@ -147,6 +147,8 @@ bool gs_m_parks(struct gs_m *m, __u32 flags);
 bool gs_m_waits(struct gs_m *m);
 /* Is the thread asleep, as /proc says, now or soon? */
 bool gs_tid_sleeps(int tid);
+/* The thread stays on one CPU, from now on. 0, or -errno. */
+int gs_pin(int tid, unsigned int cpu);
 /* Its thread has ended: wait for it */
 void gs_m_join(struct gs_m *m);
 

@@ -452,15 +452,6 @@ TEST_F(handoff, waiting_before_parked_with_work)
 	EXPECT_EQ(2, gs_counts(gs).handoffs);
 }
 
-static long do_pin(struct gs_m *m, __u64 cpu, __u64 b)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
-}
-
 /* Protocol 3.5: of the PARKED Ms, none nearer than the other, the last one in is the warmest. */
 TEST_F(handoff, most_recently_parked)
 {
@@ -468,7 +459,7 @@ TEST_F(handoff, most_recently_parked)
 	int i, order[] = { 2, 3, 1 };
 
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, gs_m_do(&self->m[i], do_pin, 0, 0));
+		ASSERT_EQ(0, gs_pin(self->m[i].tid, 0));
 	for (i = 0; i < 3; i++)
 		ASSERT_TRUE(gs_m_parks(&self->m[order[i]], 0));
 	gs_put_work(gs, 0);

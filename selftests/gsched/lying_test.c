@@ -16,6 +16,8 @@
 #define PIECES		100000
 #define DURATION_NS	(3000 * GS_MS)
 #define LEAST		100
+/* From a call to the sleep in it takes less than this, emulated too. */
+#define LONGEST_WAIT_NS	20000
 
 FIXTURE(lying) {
 	struct gs gs;
@@ -37,26 +39,31 @@ FIXTURE_VARIANT_ADD(lying, other_ring) { .nr_p = 2, .other_ring = true };
 
 static bool over;
 static unsigned int taken;
+static unsigned int sleeps;	/* how often the sleeper was about to fall asleep */
 static int bad;
 
-static void jitter(unsigned int *seed)
+static unsigned int pick(unsigned int *seed, unsigned int n)
 {
-	unsigned int n;
-
 	*seed = *seed * 1103515245 + 12345;
-	for (n = (*seed >> 16) % 400; n; n--)
-		asm volatile("");
+	return (*seed >> 16) % n;
+}
+
+/* Up to @ns, of another length each time: the two sides meet at ever other places. */
+static void jitter(unsigned int *seed, unsigned int ns)
+{
+	__u64 end = gs_now() + pick(seed, ns);
+
+	while (gs_now() < end)
+		;
 }
 
 /* Blocks in read(2) as often as it is let. */
 static long do_sleep(struct gs_m *m, __u64 fd, __u64 b)
 {
-	unsigned int seed = 3;
-
 	while (!GS_LOAD(over)) {
+		__atomic_fetch_add(&sleeps, 1, __ATOMIC_SEQ_CST);
 		if (gs_do_read(m, fd, b) != 1)
 			return -1;
-		jitter(&seed);
 	}
 	return 0;
 }
@@ -115,9 +122,17 @@ static void put_other_ring(struct gs *gs)
 	look(gs);
 }
 
+/* The sleeper comes back, and is about to fall asleep again. */
+static bool sleeper_turns_over(int let)
+{
+	unsigned int before = GS_LOAD(sleeps);
+
+	return write(let, "", 1) == 1 && GS_UNTIL(GS_LOAD(sleeps) != before);
+}
+
 /*
- * Publishes piece after piece, each when the one before was taken; returns how many, or -1 when one
- * was not.
+ * Publishes piece after piece, each when the one before was taken: every other one as the sleeper
+ * falls asleep, the rest as the worker PARKs. Returns how many, or -1 when one was not taken.
  */
 static long do_publish(struct gs *gs, void (*put)(struct gs *gs), int let)
 {
@@ -125,10 +140,9 @@ static long do_publish(struct gs *gs, void (*put)(struct gs *gs), int let)
 	unsigned int piece, seed = 7;
 
 	for (piece = 1; piece <= LEAST || (piece <= PIECES && gs_now() < end); piece++) {
-		/* The sleeper comes back about now, and falls asleep again. */
-		if (write(let, "", 1) != 1)
+		if (piece % 2 && !sleeper_turns_over(let))
 			return -1;
-		jitter(&seed);
+		jitter(&seed, LONGEST_WAIT_NS);
 		put(gs);
 		if (!GS_UNTIL(GS_LOAD(taken) == piece)) {
 			fprintf(stderr, "# piece %u lies, gqlen %u\n", piece,
@@ -145,6 +159,17 @@ static long do_own(struct gs_m *m, __u64 let, __u64 b)
 	return do_publish(m->gs, put_other_ring, let);
 }
 
+/*
+ * Who publishes has a CPU of its own, if there is a second one: on one CPU nothing meets but at the
+ * tick. Only the speed depends on it.
+ */
+static void pin(FIXTURE_DATA(lying) *self, bool owner)
+{
+	gs_pin(self->sleeper.tid, 1);
+	gs_pin(self->worker.tid, 1);
+	gs_pin(owner ? self->owner.tid : 0, 0);
+}
+
 FIXTURE_SETUP(lying)
 {
 	struct gs *gs = &self->gs;
@@ -158,6 +183,7 @@ FIXTURE_SETUP(lying)
 		ASSERT_EQ(0, gs_m_start_on(gs, &self->owner));
 		ASSERT_EQ(1, gs_m_saw(&self->owner));
 	}
+	pin(self, variant->other_ring);
 	gs_m_ask(&self->sleeper, do_sleep, self->pipe[0], 0);
 }
 

@@ -128,6 +128,7 @@ struct watcher {
 	int tid;
 	short events;
 	int revents;
+	bool told;
 };
 
 static void *watch(void *arg)
@@ -136,7 +137,9 @@ static void *watch(void *arg)
 	struct pollfd pfd = { .fd = w->gs->fd, .events = w->events };
 
 	GS_STORE(w->tid, gettid());
-	w->revents = poll(&pfd, 1, GS_PATIENCE_NS / GS_MS) == 1 ? pfd.revents : 0;
+	/* Without an end: one that times out looks once more, and would see what it missed. */
+	w->revents = poll(&pfd, 1, -1) == 1 ? pfd.revents : 0;
+	GS_STORE(w->told, true);
 	return NULL;
 }
 
@@ -159,7 +162,7 @@ TEST_F(wanted, poll_wakes_for_wanted)
 	ASSERT_TRUE(gs_m_parks(a, 0));
 	ASSERT_TRUE(watcher_sleeps(&w, gs, POLLIN));
 	EXPECT_EQ(0, gs_unpark(gs, a->id));
-	pthread_join(w.thread, NULL);
+	ASSERT_TRUE(GS_UNTIL(GS_LOAD(w.told)));
 	EXPECT_EQ(POLLIN, w.revents);
 }
 
@@ -179,7 +182,7 @@ TEST_F(wanted, poll_wakes_for_starved)
 	ASSERT_TRUE(watcher_sleeps(&w, gs, POLLPRI));
 	GS_STORE(gs->hint->gqlen, 1);
 	gs_m_ask(a, gs_do_read, fd[0], 0);
-	pthread_join(w.thread, NULL);
+	ASSERT_TRUE(GS_UNTIL(GS_LOAD(w.told)));
 	EXPECT_EQ(POLLPRI, w.revents);
 	EXPECT_EQ(GSCHED_P_BLOCKED, gs_p(gs, 0).state);
 }
