@@ -271,6 +271,20 @@ inline slot_serve()
 	od
 }
 
+/* = slot_find_blocked(): a BLOCKED P into x, or NP; then some_blocked is cleared, and they are
+   looked at once more */
+inline slot_find_blocked()
+{
+	do :: x < NP && !isblk(w[x]) -> x++ :: x == NP || isblk(w[x]) -> break od;
+	if
+	:: x == NP ->
+		atomic { someb = 0; x = 0 };	/* smp_mb() */
+		do :: x < NP && !isblk(w[x]) -> x++ :: x == NP || isblk(w[x]) -> break od;
+		if :: x == NP :: else -> someb = 1 fi
+	:: else
+	fi
+}
+
 /* = slot_wake(): takes the lock */
 inline slot_wake()
 {
@@ -286,17 +300,8 @@ inline slot_wake()
 		fi;
 		done = 1 }
 	:: atomic { !done && !stw && nidle == 0 -> x = 0 };
-		do :: x < NP && !isblk(w[x]) -> x++ :: x == NP || isblk(w[x]) -> break od;
-		if
-		:: x == NP ->
-			atomic { someb = 0; x = 0 };	/* smp_mb(), once more */
-			do
-			:: x < NP && !isblk(w[x]) -> x++
-			:: x == NP || isblk(w[x]) -> break
-			od;
-			if :: x == NP -> break :: else -> someb = 1 fi
-		:: else
-		fi;
+		slot_find_blocked();
+		if :: x == NP -> break :: else fi;
 		atomic {
 			if
 			:: isblk(w[x]) && nwaiting + nparked == 0 && npoll > 0 -> evt = 1
@@ -793,17 +798,22 @@ out:	skip
 /* = hooks_handoff(): the P's irq_work. The job is read after it starts */
 proctype Irq(byte pp)
 {
-	byte y;
+	byte x, y;
 	bool done, c;
 end:
 	do
 	:: atomic { irqp[pp] -> irqp[pp] = 0 };
 		atomic { !lk -> lk = 1 };
 		slot_has_use(pp);
-		atomic {
-			if :: c -> slot_hand_blocked(pp) :: else fi;
-			c = 0; done = 0; lk = 0
-		}
+		if
+		:: atomic { c -> c = 0; slot_hand_blocked(pp); done = isblk(w[pp]) };
+			if
+			:: !done -> slot_find_blocked()
+			:: done
+			fi
+		:: !c
+		fi;
+		atomic { x = 0; done = 0; lk = 0 }
 	od
 }
 
