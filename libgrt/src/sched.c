@@ -72,6 +72,17 @@ void acquirem_slow(struct m *mp)
 	sched.backend->acquire(mp);
 }
 
+/* The caller holds the only P there is: no M could be got to run anything before it lets go. */
+static bool holdsonlyp(void)
+{
+	struct g *gp;
+
+	if (likely(sched.gomaxprocs > 1))
+		return false;
+	gp = getg();
+	return gp && hasp(gp->m);
+}
+
 /*
  * Some work has become available that a P could run: gets an M to look for it, unless one spins.
  * Any thread. The fence pairs with the one in findrunnable(), and with the kernel's between a P
@@ -80,7 +91,7 @@ void acquirem_slow(struct m *mp)
 void wakep(void)
 {
 	fence_seqcst();
-	if (nmspinning())
+	if (nmspinning() || holdsonlyp())
 		return;
 	sched.backend->wake();
 }
