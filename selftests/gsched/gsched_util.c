@@ -2,6 +2,7 @@
 #include "gsched_util.h"
 
 #include <dirent.h>
+#include <sys/prctl.h>
 
 /* Deep enough for any job; touched before the first, so that none of them faults. */
 #define STACK_SIZE	(256 * 1024)
@@ -524,30 +525,57 @@ static bool all_stopped(pid_t pid)
 	return dir && stopped;
 }
 
-static void stop_and_continue(pid_t pid)
+static bool stop_and_continue(pid_t pid)
 {
 	bool stopped;
 
 	if (kill(pid, SIGSTOP))
-		_exit(1);
+		return false;
 	stopped = GS_UNTIL(all_stopped(pid));
-	kill(pid, SIGCONT);
-	_exit(!stopped);
+	return !kill(pid, SIGCONT) && stopped;
+}
+
+static struct {
+	int	tell, told;
+} stopper;
+
+int gs_stopper_start(void)
+{
+	pid_t pid = getpid(), child;
+	int in[2], out[2];
+	char c;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return -errno;
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(in[1]);
+		close(out[0]);
+		while (read(in[0], &c, 1) == 1) {
+			c = stop_and_continue(pid);
+			if (write(out[1], &c, 1) != 1)
+				break;
+		}
+		_exit(0);
+	}
+	close(in[0]);
+	close(out[1]);
+	stopper.tell = in[1];
+	stopper.told = out[0];
+	return child < 0 ? -errno : 0;
 }
 
 int gs_stop_and_continue(void)
 {
-	pid_t self = getpid(), child = fork();
-	int status;
+	char done = 0;
 
-	if (child < 0)
+	if (write(stopper.tell, "", 1) != 1)
 		return -errno;
-	if (!child)
-		stop_and_continue(self);
-	while (waitpid(child, &status, 0) < 0)
+	while (read(stopper.told, &done, 1) < 0)
 		if (errno != EINTR)
 			return -errno;
-	return status ? -ETIMEDOUT : 0;
+	return done ? 0 : -ETIMEDOUT;
 }
 
 int gs_refcnt(void)

@@ -177,7 +177,11 @@ long gs_do_mode(struct gs_m *m, __u64 mode, __u64 b);
 long gs_do_exit(struct gs_m *m, __u64 a, __u64 b);
 
 /* ---- the process ---- */
-/* SIGSTOP, seen to be stopped, SIGCONT. 0, or -errno. Forks: a domain must stand that anyway. */
+/*
+ * SIGSTOP, seen to be stopped, SIGCONT: by a child that is made before there are Ms, for a fork has
+ * them fault on every page they write next, and a fault may sleep. 0, or -errno.
+ */
+int gs_stopper_start(void);
 int gs_stop_and_continue(void);
 /* How many hold the module, or -errno */
 int gs_refcnt(void);

@@ -400,6 +400,7 @@ FIXTURE_SETUP(handoff)
 
 	for (i = 0; i < 4; i++)
 		ASSERT_EQ(0, pipe(self->pipe[i]));
+	ASSERT_EQ(0, gs_stopper_start());
 	ASSERT_EQ(0, gs_make_domain(&self->gs, 1, 0));
 	ASSERT_EQ(0, gs_m_start_on(&self->gs, &self->m[0]));
 	for (i = 1; i < 4; i++)

@@ -126,6 +126,7 @@ FIXTURE(stop) {
 
 FIXTURE_SETUP(stop)
 {
+	ASSERT_EQ(0, gs_stopper_start());
 	ASSERT_EQ(0, gs_make_domain(&self->gs, 1, 0));
 }
 

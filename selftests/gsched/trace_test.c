@@ -20,6 +20,11 @@ struct debugger {
 	int	tell, told;
 };
 
+struct command {
+	char	what;
+	pid_t	tid;
+};
+
 static bool stop(pid_t tid)
 {
 	int status;
@@ -28,33 +33,34 @@ static bool stop(pid_t tid)
 	       waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status);
 }
 
-static bool obey(char command, pid_t tid)
+static bool obey(const struct command *c)
 {
-	switch (command) {
+	switch (c->what) {
+	case 'a':
+		return !ptrace(PTRACE_SEIZE, c->tid, NULL, NULL);
 	case 's':
-		return stop(tid);
+		return stop(c->tid);
 	case 'c':
-		return !ptrace(PTRACE_CONT, tid, NULL, NULL);
+		return !ptrace(PTRACE_CONT, c->tid, NULL, NULL);
 	case 'd':
-		return !ptrace(PTRACE_DETACH, tid, NULL, NULL);
+		return !ptrace(PTRACE_DETACH, c->tid, NULL, NULL);
 	}
 	return false;
 }
 
-static void debug(pid_t tid, int in, int out)
+static void debug(int in, int out)
 {
-	char command;
+	struct command c;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
-		_exit(1);
-	while (read(in, &command, 1) == 1)
-		if (write(out, obey(command, tid) ? "y" : "n", 1) != 1)
+	while (read(in, &c, sizeof(c)) == sizeof(c))
+		if (write(out, obey(&c) ? "y" : "n", 1) != 1)
 			break;
 	_exit(0);
 }
 
-static bool attach(struct debugger *d, pid_t tid)
+/* Before there are Ms: a fork has them fault on every page they write next. */
+static bool start(struct debugger *d)
 {
 	int in[2], out[2];
 	pid_t pid;
@@ -65,7 +71,7 @@ static bool attach(struct debugger *d, pid_t tid)
 	if (!pid) {
 		close(in[1]);
 		close(out[0]);
-		debug(tid, in[0], out[1]);
+		debug(in[0], out[1]);
 	}
 	close(in[0]);
 	close(out[1]);
@@ -74,12 +80,14 @@ static bool attach(struct debugger *d, pid_t tid)
 	return pid > 0;
 }
 
-static bool tell(struct debugger *d, char command)
+static bool tell(struct debugger *d, char what, pid_t tid)
 {
+	struct command c = { .what = what, .tid = tid };
 	struct pollfd pfd = { .fd = d->told, .events = POLLIN };
 	char answer;
 
-	return write(d->tell, &command, 1) == 1 && poll(&pfd, 1, GS_PATIENCE_NS / GS_MS) == 1 &&
+	return write(d->tell, &c, sizeof(c)) == sizeof(c) &&
+	       poll(&pfd, 1, GS_PATIENCE_NS / GS_MS) == 1 &&
 	       read(d->told, &answer, 1) == 1 && answer == 'y';
 }
 
@@ -91,10 +99,11 @@ FIXTURE(traced) {
 
 FIXTURE_SETUP(traced)
 {
+	ASSERT_TRUE(start(&self->debugger));
 	ASSERT_EQ(0, gs_make_domain(&self->gs, 1, 0));
 	ASSERT_EQ(0, gs_m_start_on(&self->gs, &self->a));
 	ASSERT_EQ(0, gs_m_start(&self->gs, &self->b));
-	ASSERT_TRUE(attach(&self->debugger, self->a.tid));
+	ASSERT_TRUE(tell(&self->debugger, 'a', self->a.tid));
 }
 
 FIXTURE_TEARDOWN(traced)
@@ -111,7 +120,7 @@ TEST_F(traced, work_waits)
 	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	gs_put_work(gs, 0);
 	begin = gs_now();
-	ASSERT_TRUE(tell(&self->debugger, 's'));
+	ASSERT_TRUE(tell(&self->debugger, 's', self->a.tid));
 	ASSERT_EQ(0, gs_m_answer(&self->b));
 	EXPECT_LE(begin + TRACED_NS, GS_LOAD(gs->ms[self->b.id].granted_ns));
 	EXPECT_EQ(0, gs_m_saw(&self->b));
@@ -123,7 +132,7 @@ TEST_F(traced, a_waiting_m_gets_it)
 	struct gs *gs = &self->gs;
 
 	ASSERT_TRUE(gs_m_waits(&self->b));
-	ASSERT_TRUE(tell(&self->debugger, 's'));
+	ASSERT_TRUE(tell(&self->debugger, 's', self->a.tid));
 	ASSERT_EQ(0, gs_m_answer(&self->b));
 	EXPECT_EQ(0, gs_m_saw(&self->b));
 	EXPECT_EQ(1, gs_counts(gs).handoffs);
@@ -133,9 +142,9 @@ TEST_F(traced, a_waiting_m_gets_it)
 TEST_F(traced, goes_on_with_its_p)
 {
 	ASSERT_TRUE(gs_m_parks(&self->b, 0));
-	ASSERT_TRUE(tell(&self->debugger, 's'));
+	ASSERT_TRUE(tell(&self->debugger, 's', self->a.tid));
 	ASSERT_TRUE(gs_p_gets(&self->gs, 0, GSCHED_P_BLOCKED, self->a.id));
-	ASSERT_TRUE(tell(&self->debugger, 'c'));
+	ASSERT_TRUE(tell(&self->debugger, 'c', self->a.tid));
 	EXPECT_EQ(0, gs_m_do(&self->a, gs_do_nothing, 0, 0));
 	EXPECT_EQ(0, gs_m_saw(&self->a));
 	EXPECT_EQ(0, gs_counts(&self->gs).borders);
@@ -147,9 +156,9 @@ TEST_F(traced, passes_the_border)
 	struct gs *gs = &self->gs;
 
 	ASSERT_TRUE(gs_m_waits(&self->b));
-	ASSERT_TRUE(tell(&self->debugger, 's'));
+	ASSERT_TRUE(tell(&self->debugger, 's', self->a.tid));
 	ASSERT_EQ(0, gs_m_answer(&self->b));
-	ASSERT_TRUE(tell(&self->debugger, 'c'));
+	ASSERT_TRUE(tell(&self->debugger, 'c', self->a.tid));
 	EXPECT_EQ(0, gs_m_do(&self->a, gs_do_nothing, 0, 0));
 	EXPECT_EQ(GSCHED_M_LOST_P, self->a.word);
 	EXPECT_LE(1, gs_counts(gs).excess_traced);
@@ -168,9 +177,9 @@ TEST_F(traced, detached_it_waits)
 	struct gs *gs = &self->gs;
 
 	ASSERT_TRUE(gs_m_waits(&self->b));
-	ASSERT_TRUE(tell(&self->debugger, 's'));
+	ASSERT_TRUE(tell(&self->debugger, 's', self->a.tid));
 	ASSERT_EQ(0, gs_m_answer(&self->b));
-	ASSERT_TRUE(tell(&self->debugger, 'd'));
+	ASSERT_TRUE(tell(&self->debugger, 'd', self->a.tid));
 	ASSERT_TRUE(gs_m_gets(gs, self->a.id, GSCHED_M_WAITING));
 	EXPECT_EQ(0, gs_m_do(&self->b, gs_do_release, 0, 0));
 	EXPECT_EQ(0, gs_m_do(&self->a, gs_do_nothing, 0, 0));
