@@ -44,6 +44,8 @@ copy_tree()
 
 # copy_libraries ROOT FILE...: the shared libraries that the files need, from ROOT itself where
 # it has them, else from the host. One that is nowhere is an error now rather than in the guest.
+# One from a folder of its own, a build say, goes where the guest's loader looks: that folder may
+# be one that the guest mounts something over.
 copy_libraries()
 {
 	local root=$1 name path
@@ -54,7 +56,8 @@ copy_libraries()
 		case $path in
 		not) die "the shared library $name is not found, here or in what --root brings" ;;
 		"$root"/*) ;;
-		*) copy_to "$root" "$path" ;;
+		/lib/* | /lib64/* | /usr/*) copy_to "$root" "$path" ;;
+		*) install -D "$path" "$root/usr/local/lib/$name" ;;
 		esac
 	done < <(LD_LIBRARY_PATH=$root/usr/local/lib:$root/usr/lib ldd "$@" 2>/dev/null |
 		sed -nE 's/^\t(\S+) => (\S+).*/\1 \2/p; s/^\t(\/\S+) \(.*/\1 \1/p' | sort -u)
