@@ -120,7 +120,7 @@ TEST_F(race, permit)
 }
 
 /*
- * models/park: the compare word against a changer that, as an enqueuer does, WAKEs only if it sees
+ * park.pml: the compare word against a changer that, as an enqueuer does, WAKEs only if it sees
  * a P that is IDLE: a change at any moment of a PARK is never lost.
  */
 TEST_F(race, compare)

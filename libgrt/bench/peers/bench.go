@@ -71,7 +71,7 @@ func call(what string, trap, a1, a2, a3, a4 uintptr) uintptr {
 
 func spin(ms int) {
 	end := now() + int64(ms)*1e6
-	for now() < end {
+	for t := now(); t < end; t = now() {
 	}
 }
 
