@@ -295,17 +295,23 @@ static void futex_pollbegin(struct m *mp)
 		netpollbreak();
 }
 
-static bool futex_pollend(struct m *mp, bool ready)
+/* Gets the M an idle P, if there is one. */
+static bool acquireidlep(struct m *mp)
 {
 	struct p *pp;
 
-	(void)ready;
 	lock(&sched.lock);
 	pp = pidleget();
 	unlock(&sched.lock);
 	if (pp)
 		acquirep(mp, pp);
 	return pp;
+}
+
+static bool futex_pollend(struct m *mp, bool ready)
+{
+	(void)ready;
+	return acquireidlep(mp);
 }
 
 /* ---- Blocking stretches (R111) ------------------------------------------------------------- */
@@ -357,14 +363,7 @@ static bool exitsyscallfast(struct m *mp)
 		WRITE_ONCE(mp->statusline.word, pp->id + 1);
 		return true;
 	}
-	if (!npidle())
-		return false;
-	lock(&sched.lock);
-	pp = pidleget();
-	unlock(&sched.lock);
-	if (pp)
-		acquirep(mp, pp);
-	return pp;
+	return npidle() && acquireidlep(mp);
 }
 
 static void futex_blockend(struct m *mp, struct g *gp)

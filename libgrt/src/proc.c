@@ -151,14 +151,7 @@ void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
 	gostartcontext(gp);
 	countg(pp, 1);
 	casgstatus(gp, Gdead, Grunnable);
-	if (pp) {
-		runqput(pp, gp, true);
-	} else {
-		lock(&sched.lock);
-		globrunqput(gp);
-		unlock(&sched.lock);
-	}
-	wakep();
+	putrunnable(mp, gp);
 	releasem(mp);
 }
 

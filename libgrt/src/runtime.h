@@ -312,6 +312,7 @@ void gopark(bool (*unlockf)(struct g *gp, void *lock), void *lock, enum grt_wait
 void goparkunlock(struct grt_lock *l, enum grt_wait_reason why);
 /* goready() - a parked goroutine becomes runnable, next on this P. Any thread */
 void goready(struct g *gp);
+void putrunnable(struct m *mp, struct g *gp);
 void wakep(void);
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
 void schedule(void) __noreturn;

@@ -424,11 +424,9 @@ void goparkunlock(struct grt_lock *l, enum grt_wait_reason why)
 	gopark(parkunlock, l, why);
 }
 
-void goready(struct g *gp)
+/* Queues a runnable goroutine, next on the M's P or, from a thread that is no M, globally. */
+void putrunnable(struct m *mp, struct g *gp)
 {
-	struct m *mp = acquirem();
-
-	casgstatus(gp, Gwaiting, Grunnable);
 	if (mp) {
 		runqput(getp(mp), gp, true);
 	} else {
@@ -437,6 +435,14 @@ void goready(struct g *gp)
 		unlock(&sched.lock);
 	}
 	wakep();
+}
+
+void goready(struct g *gp)
+{
+	struct m *mp = acquirem();
+
+	casgstatus(gp, Gwaiting, Grunnable);
+	putrunnable(mp, gp);
 	releasem(mp);
 }
 
