@@ -73,7 +73,7 @@ check:
 	selftests/lib/check.sh
 
 vm:
-	selftests/lib/deps.sh demo
+	selftests/lib/deps.sh check
 	selftests/vm/shell.sh
 
 bench-vm:
