@@ -175,10 +175,7 @@ void domain_close(struct gsched_domain *d)
 	WRITE_ONCE(d->closed, true);
 	while ((m = domain_next_sleeper(d)) != NULL) {
 		slot_unlist(m, GSCHED_M_FREE);
-		rcu_read_lock();
-		slot_unlock(d, flags);
-		wake_up_process(m->task);
-		rcu_read_unlock();
+		machine_unlock_and_wake(d, flags, m);
 		flags = slot_lock(d);
 	}
 	slot_unlock(d, flags);

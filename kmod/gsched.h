@@ -213,6 +213,7 @@ void slot_unlist(struct gsched_m *m, enum gsched_m_state state);
 /* machine.c */
 struct gsched_m *machine_new(struct gsched_domain *d, bool made);
 void machine_put(struct gsched_m *m);
+void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags, struct gsched_m *w);
 void machine_detach(struct gsched_m *m);
 void machine_reap(struct gsched_m *m);
 int machine_sleep(struct gsched_m *m, u64 deadline_ns);

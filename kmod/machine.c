@@ -129,8 +129,15 @@ static struct gsched_m *machine_retire(struct gsched_m *m)
 	return p && !d->closed && slot_is_of(p, m) ? slot_hand(p) : NULL;
 }
 
-static void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags,
-				    struct gsched_m *w)
+/**
+ * machine_unlock_and_wake() - drop the lock and wake an M that was chosen under it
+ * @d: domain
+ * @flags: what slot_lock() returned
+ * @w: the M, or NULL
+ *
+ * The read section begins under the lock, so @w cannot be freed before it is woken.
+ */
+void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags, struct gsched_m *w)
 {
 	rcu_read_lock();
 	slot_unlock(d, flags);
