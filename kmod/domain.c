@@ -21,6 +21,16 @@
 
 #define GSCHED_MAX_SPARE	64	/* more parked threads than CPUs serve no burst */
 
+/* Settings of TUNE: what they are at first, and between what */
+#define DOMAIN_SLICE_NS		(10 * NSEC_PER_MSEC)
+#define DOMAIN_MIN_SLICE_NS	(500 * NSEC_PER_USEC)
+#define DOMAIN_MAX_SLICE_NS	(100 * NSEC_PER_MSEC)
+#define DOMAIN_MIN_GRACE_NS	(100 * NSEC_PER_USEC)
+#define DOMAIN_MAX_GRACE_NS	(100 * NSEC_PER_MSEC)
+#define DOMAIN_POLICY_NS	(20 * NSEC_PER_USEC)
+#define DOMAIN_MIN_POLICY_NS	NSEC_PER_USEC
+#define DOMAIN_MAX_POLICY_NS	(10 * NSEC_PER_MSEC)
+
 static_assert(sizeof(struct gsched_status) == 128);
 static_assert(sizeof(struct gsched_p_status) == 64);
 static_assert(sizeof(struct gsched_m_status) == 128);
@@ -111,7 +121,7 @@ static void domain_free(struct kref *ref)
 
 	irq_work_sync(&d->reaper);
 	if (d->ready) {
-		for (i = 0; i < d->nr_p; i++)
+		for (i = 0; i < d->max_p; i++)
 			hooks_sync_p(&d->ps[i]);
 		irq_work_sync(&d->poll_work);
 	}
@@ -234,7 +244,9 @@ static void domain_init_p(struct gsched_domain *d, u32 id, const struct gsched_s
 	p->id = id;
 	p->status = (void *)d->status + arg->p_status_offset + id * sizeof(*p->status);
 	p->hint = (void *)d->hint + arg->p_hint_offset + id * sizeof(*p->hint);
-	p->word = GSCHED_P_WORD(GSCHED_P_IDLE, 0);
+	p->word = GSCHED_P_WORD(id < arg->nr_p ? GSCHED_P_IDLE : GSCHED_P_DEAD, 0);
+	p->cpu = GSCHED_CPU_ANY;
+	p->policy_ns = DOMAIN_POLICY_NS;
 	p->status->word = p->word;
 	hooks_init_p(p);
 }
@@ -271,18 +283,111 @@ int domain_setup(struct gsched_domain *d, struct gsched_setup *arg)
 	d->max_p = arg->max_p;
 	d->max_m = arg->max_m;
 	d->spare = arg->spare;
+	d->slice_ns = DOMAIN_SLICE_NS;
 	d->m_status_offset = arg->m_status_offset;
 	d->m_hint_offset = arg->m_hint_offset;
 	d->status->nr_p = d->nr_p;
 	d->status->nidle = d->nr_p;
 	d->status->wanted = d->spare;
-	for (i = 0; i < d->nr_p; i++)
+	for (i = 0; i < d->max_p; i++)
 		domain_init_p(d, i, arg);
 	/* pairs with gsched_is_ready() */
 	smp_store_release(&d->ready, true);
 out:
 	mutex_unlock(&d->setup);
 	return err;
+}
+
+/* ---- TUNE ---- */
+
+/**
+ * domain_grace() - how long an M may go on after a request to yield
+ * @d: domain
+ *
+ * Return: nanoseconds.
+ */
+u64 domain_grace(const struct gsched_domain *d)
+{
+	return READ_ONCE(d->grace_ns) ?: max_t(u64, READ_ONCE(d->slice_ns) / 10, DOMAIN_MIN_GRACE_NS);
+}
+
+/* Is @value unset as it must be without @flag, and else 0 or between @min and @max? */
+static bool domain_may_tune(bool set, u64 value, u64 min, u64 max)
+{
+	return !value || (set && value >= min && value <= max);
+}
+
+static int domain_check_policy(const struct gsched_tune *arg)
+{
+	bool set = arg->flags & GSCHED_TUNE_POLICY;
+	bool delay = arg->policy == GSCHED_POLICY_ADAPTIVE || arg->policy == GSCHED_POLICY_AFTER;
+
+	if (!domain_may_tune(set, arg->policy, 0, GSCHED_POLICY_ASKED) ||
+	    !domain_may_tune(set && delay, arg->policy_ns, DOMAIN_MIN_POLICY_NS,
+			     DOMAIN_MAX_POLICY_NS))
+		return -EINVAL;
+	return arg->policy == GSCHED_POLICY_AFTER && !arg->policy_ns ? -EINVAL : 0;
+}
+
+/* Whatever is wrong is found here: a refused TUNE changes nothing. */
+static int domain_check_tune(struct gsched_domain *d, const struct gsched_tune *arg)
+{
+	bool of_p = arg->flags & (GSCHED_TUNE_POLICY | GSCHED_TUNE_CPU);
+
+	if (!domain_may_tune(arg->flags & GSCHED_TUNE_SLICE, arg->slice_ns, DOMAIN_MIN_SLICE_NS,
+			     DOMAIN_MAX_SLICE_NS) ||
+	    !domain_may_tune(arg->flags & GSCHED_TUNE_GRACE, arg->grace_ns, DOMAIN_MIN_GRACE_NS,
+			     DOMAIN_MAX_GRACE_NS) ||
+	    !domain_may_tune(arg->flags & GSCHED_TUNE_SPARE, arg->spare, 0, GSCHED_MAX_SPARE))
+		return -EINVAL;
+	if (arg->flags & GSCHED_TUNE_CPU ? arg->cpu >= nr_cpu_ids && arg->cpu != GSCHED_CPU_ANY :
+					   arg->cpu)
+		return -EINVAL;
+	if (!of_p && arg->p)
+		return -EINVAL;
+	if (of_p && arg->p >= d->max_p && arg->p != GSCHED_P_ALL)
+		return -ENOENT;
+	return domain_check_policy(arg);
+}
+
+static void domain_tune_p(struct gsched_p *p, const struct gsched_tune *arg)
+{
+	if (arg->flags & GSCHED_TUNE_POLICY) {
+		WRITE_ONCE(p->policy, arg->policy);
+		WRITE_ONCE(p->policy_ns, arg->policy == GSCHED_POLICY_ADAPTIVE ?
+			   arg->policy_ns ?: DOMAIN_POLICY_NS : arg->policy_ns);
+	}
+	if (arg->flags & GSCHED_TUNE_CPU)
+		WRITE_ONCE(p->cpu, arg->cpu);
+}
+
+/**
+ * domain_tune() - GSCHED_IOC_TUNE
+ * @d: domain, set up
+ * @arg: in
+ *
+ * Return: 0, -EINVAL, -ENOENT.
+ */
+int domain_tune(struct gsched_domain *d, const struct gsched_tune *arg)
+{
+	int err = domain_check_tune(d, arg);
+	unsigned long flags;
+	u32 id;
+
+	if (err)
+		return err;
+	flags = slot_lock(d);
+	if (arg->flags & GSCHED_TUNE_SLICE)
+		WRITE_ONCE(d->slice_ns, arg->slice_ns);
+	if (arg->flags & GSCHED_TUNE_GRACE)
+		WRITE_ONCE(d->grace_ns, arg->grace_ns);
+	if (arg->flags & GSCHED_TUNE_SPARE)
+		d->spare = arg->spare;
+	for (id = 0; id < d->max_p; id++)
+		if (arg->p == GSCHED_P_ALL || arg->p == id)
+			domain_tune_p(&d->ps[id], arg);
+	slot_unlock(d, flags);
+	return 0;
 }
 
 /* ---- REGISTER, and the end of an M ---- */

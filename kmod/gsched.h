@@ -84,6 +84,9 @@ struct gsched_p {
 	struct gsched_p_hint	*hint;		/* I: its words are U */
 	struct gsched_domain	*domain;	/* I: alive while an M is */
 	u32			id;		/* I */
+	u32			policy;		/* L: enum gsched_policy; hooks look without */
+	u32			cpu;		/* L: where its M should run, or GSCHED_CPU_ANY */
+	u64			policy_ns;	/* L: the policy's delay; hooks look without */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
 } ____cacheline_aligned_in_smp;
@@ -138,7 +141,9 @@ struct gsched_domain {
 	u32			nr_p;		/* I */
 	u32			max_p;		/* I */
 	u32			max_m;		/* I */
-	u32			spare;		/* I */
+	u32			spare;		/* L */
+	u64			slice_ns;	/* L: 0: no slices */
+	u64			grace_ns;	/* L: 0: follows from the slice; see domain_grace() */
 	u64			m_status_offset; /* I: as SETUP told */
 	u64			m_hint_offset;	/* I */
 
@@ -244,6 +249,8 @@ struct gsched_domain *domain_open(void);
 void domain_put(struct gsched_domain *d);
 bool domain_is_mine(const struct gsched_domain *d);
 int domain_setup(struct gsched_domain *d, struct gsched_setup *arg);
+int domain_tune(struct gsched_domain *d, const struct gsched_tune *arg);
+u64 domain_grace(const struct gsched_domain *d);
 int domain_register(struct gsched_domain *d, struct gsched_register *arg);
 void domain_close(struct gsched_domain *d);
 int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma);

@@ -29,6 +29,7 @@ union gsched_arg {
 	struct gsched_switch swtch;
 	struct gsched_acquire acquire;
 	struct gsched_make make;
+	struct gsched_tune tune;
 	struct gsched_info info;
 };
 
@@ -90,6 +91,11 @@ static int ioc_make(struct gsched_domain *d, struct gsched_m *m, union gsched_ar
 	return machine_make(d, arg->make.n);
 }
 
+static int ioc_tune(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
+{
+	return domain_tune(d, &arg->tune);
+}
+
 static int ioc_info(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
 	return stats_info(d, &arg->info);
@@ -128,7 +134,8 @@ static const struct gsched_call {
 	{ NULL },	/* STOP */
 	{ NULL },	/* START */
 	{ NULL },	/* PREEMPT */
-	{ NULL },	/* TUNE */
+	{ ioc_tune, SIZE(tune), 0, 0, GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE | GSCHED_TUNE_POLICY |
+				      GSCHED_TUNE_CPU | GSCHED_TUNE_SPARE },
 	{ ioc_info, SIZE(info), RESERVED(info), CALL_OUT, 0 },
 };
 

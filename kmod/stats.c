@@ -56,6 +56,8 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 		.nparked = d->status->nparked,
 		.nprivate = d->nprivate,
 		.making = d->making + d->nmade,
+		.slice_ns = d->slice_ns,
+		.grace_ns = domain_grace(d),
 	};
 	slot_unlock(d, flags);
 
@@ -98,6 +100,9 @@ static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
 		.state = GSCHED_P_WORD_STATE(word),
 		.m = GSCHED_P_WORD_M(word),
 		.count = d->ps[id].status->count,
+		.policy = d->ps[id].policy,
+		.cpu = d->ps[id].cpu,
+		.policy_ns = d->ps[id].policy_ns,
 	};
 	slot_unlock(d, flags);
 	return 0;

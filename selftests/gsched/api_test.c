@@ -34,6 +34,7 @@ static const struct call calls[] = {
 	{ "ACQUIRE", GSCHED_IOC_ACQUIRE, sizeof(struct gsched_acquire), 0, -ESRCH },
 	{ "MAKE", GSCHED_IOC_MAKE, sizeof(struct gsched_make),
 	  offsetof(struct gsched_make, __reserved), 0 },
+	{ "TUNE", GSCHED_IOC_TUNE, sizeof(struct gsched_tune), 0, 0 },
 	{ "INFO", GSCHED_IOC_INFO, sizeof(struct gsched_info),
 	  offsetof(struct gsched_info, __reserved), 0 },
 };
@@ -316,15 +317,92 @@ TEST_F(api, eopnotsupp)
 	struct gsched_resize resize = { .size = sizeof(resize), .nr_p = 1 };
 	struct gsched_stop stop = { .size = sizeof(stop) };
 	struct gsched_preempt preempt = { .size = sizeof(preempt) };
-	struct gsched_tune tune = { .size = sizeof(tune) };
 	int fd = self->gs.fd;
 
 	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_RESIZE, &resize));
 	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_STOP, &stop));
 	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_START, NULL));
 	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_PREEMPT, &preempt));
-	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_TUNE, &tune));
 	EXPECT_EQ(0, GS_LOAD(self->gs.status->stw));
+}
+
+/* What a domain is tuned to at first, and that TUNE changes what its flags name and nothing else. */
+TEST_F(api, tune)
+{
+	struct gsched_tune tune = {
+		.size = sizeof(tune), .p = 1, .cpu = 0, .policy_ns = 5000, .slice_ns = 1000000,
+		.policy = GSCHED_POLICY_AFTER, .grace_ns = 200000, .spare = 3,
+		.flags = GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE | GSCHED_TUNE_POLICY |
+			 GSCHED_TUNE_CPU | GSCHED_TUNE_SPARE,
+	};
+	struct gsched_info_domain d = gs_counts(&self->gs);
+	struct gsched_info_p p = gs_p(&self->gs, 1), other;
+	int fd = self->gs.fd;
+
+	EXPECT_EQ(10 * GS_MS, d.slice_ns);
+	EXPECT_EQ(1 * GS_MS, d.grace_ns);
+	EXPECT_EQ(GSCHED_POLICY_ADAPTIVE, p.policy);
+	EXPECT_EQ(20000, p.policy_ns);
+	EXPECT_EQ(GSCHED_CPU_ANY, p.cpu);
+
+	ASSERT_EQ(0, gs_ioctl(fd, GSCHED_IOC_TUNE, &tune));
+	d = gs_counts(&self->gs);
+	p = gs_p(&self->gs, 1);
+	other = gs_p(&self->gs, 0);
+	EXPECT_EQ(1000000, d.slice_ns);
+	EXPECT_EQ(200000, d.grace_ns);
+	EXPECT_EQ(3, d.wanted);
+	EXPECT_EQ(GSCHED_POLICY_AFTER, p.policy);
+	EXPECT_EQ(5000, p.policy_ns);
+	EXPECT_EQ(0, p.cpu);
+	EXPECT_EQ(GSCHED_POLICY_ADAPTIVE, other.policy);
+	EXPECT_EQ(GSCHED_CPU_ANY, other.cpu);
+
+	tune = (struct gsched_tune) { .size = sizeof(tune), .flags = GSCHED_TUNE_GRACE };
+	ASSERT_EQ(0, gs_ioctl(fd, GSCHED_IOC_TUNE, &tune));
+	d = gs_counts(&self->gs);
+	EXPECT_EQ(1000000, d.slice_ns);
+	EXPECT_EQ(100000, d.grace_ns);
+	EXPECT_EQ(GSCHED_POLICY_AFTER, gs_p(&self->gs, 1).policy);
+}
+
+/* TUNE of what is out of range, meaningless or not selected changes nothing at all. */
+TEST_F(api, tune_refuses)
+{
+	struct gsched_info_domain before = gs_counts(&self->gs), after;
+	struct gsched_tune tune;
+
+#define REFUSED(err, ...) do {						\
+	tune = (struct gsched_tune) { .size = sizeof(tune), __VA_ARGS__ };	\
+	EXPECT_EQ(-(err), gs_ioctl(self->gs.fd, GSCHED_IOC_TUNE, &tune))	\
+		TH_LOG("%s", #__VA_ARGS__);				\
+} while (0)
+	REFUSED(EINVAL, .slice_ns = 1000000);
+	REFUSED(EINVAL, .grace_ns = 1000000);
+	REFUSED(EINVAL, .policy = GSCHED_POLICY_NOW);
+	REFUSED(EINVAL, .policy_ns = 20000);
+	REFUSED(EINVAL, .p = 1);
+	REFUSED(EINVAL, .cpu = GSCHED_CPU_ANY);
+	REFUSED(EINVAL, .spare = 1);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_SLICE, .slice_ns = 499999);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_SLICE, .slice_ns = 100000001);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_SLICE, .slice_ns = 1000000, .p = 1);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_GRACE, .grace_ns = 99999);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_GRACE, .grace_ns = GSCHED_FOREVER);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_POLICY, .policy = GSCHED_POLICY_ASKED + 1);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_POLICY, .policy = GSCHED_POLICY_AFTER);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_POLICY, .policy_ns = 999);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_POLICY, .policy_ns = 10000001);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_POLICY, .policy = GSCHED_POLICY_NOW,
+		.policy_ns = 20000);
+	REFUSED(ENOENT, .flags = GSCHED_TUNE_POLICY, .p = self->gs.setup.max_p);
+	REFUSED(ENOENT, .flags = GSCHED_TUNE_CPU, .p = GSCHED_P_ALL - 1);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_CPU, .cpu = 1U << 30);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_SPARE, .spare = 65);
+	REFUSED(EINVAL, .flags = GSCHED_TUNE_SPARE | GSCHED_TUNE_GRACE, .spare = 1, .grace_ns = 1);
+#undef REFUSED
+	after = gs_counts(&self->gs);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 }
 
 /* Flags a call does have, in combinations that mean nothing: EINVAL, and the P is kept. */

@@ -477,16 +477,58 @@ struct gsched_resize {
 };
 
 /**
- * struct gsched_tune - GSCHED_IOC_TUNE: change settings; reserved, EOPNOTSUPP
+ * enum gsched_policy - what becomes of a P whose M has fallen asleep, when somebody has use for it
+ * @GSCHED_POLICY_ADAPTIVE: handed on at once if the recent sleeps of this M were longer than the
+ *	delay (a moving average), after the delay otherwise
+ * @GSCHED_POLICY_NOW: at once
+ * @GSCHED_POLICY_AFTER: after the delay
+ * @GSCHED_POLICY_ASKED: when somebody asks (WAKE, UNPARK, ACQUIRE, PARK or the border of another
+ *	M), and after 10 ms anyway
+ *
+ * Whatever the policy: who asks for a P may take a BLOCKED one at any time.
+ */
+enum gsched_policy {
+	GSCHED_POLICY_ADAPTIVE	= 0,
+	GSCHED_POLICY_NOW	= 1,
+	GSCHED_POLICY_AFTER	= 2,
+	GSCHED_POLICY_ASKED	= 3,
+};
+
+/** GSCHED_TUNE_SLICE: set slice_ns */
+#define GSCHED_TUNE_SLICE	(1U << 0)
+/** GSCHED_TUNE_GRACE: set grace_ns */
+#define GSCHED_TUNE_GRACE	(1U << 1)
+/** GSCHED_TUNE_POLICY: set policy and policy_ns of a P, or of all */
+#define GSCHED_TUNE_POLICY	(1U << 2)
+/** GSCHED_TUNE_CPU: set the CPU of a P, or of all */
+#define GSCHED_TUNE_CPU		(1U << 3)
+/** GSCHED_TUNE_SPARE: set spare */
+#define GSCHED_TUNE_SPARE	(1U << 4)
+
+/** GSCHED_P_ALL: in place of a P's number: all Ps, those too that RESIZE adds later */
+#define GSCHED_P_ALL		0xffffffffU
+/** GSCHED_CPU_ANY: in place of a CPU: no preference */
+#define GSCHED_CPU_ANY		0xffffffffU
+
+/**
+ * struct gsched_tune - GSCHED_IOC_TUNE: change settings
+ *
+ * Any thread of the process may call it. Fields that no flag selects must be 0.
+ *
  * @size: in, sizeof(struct gsched_tune)
- * @flags: in, which of the fields to change
- * @slice_ns: in, time slice
- * @grace_ns: in, from the request to yield to the border
- * @policy_ns: in, how long a P stays BLOCKED before it is handed on
- * @p: in, the P, or all
- * @cpu: in, the CPU to prefer for it
+ * @flags: in, GSCHED_TUNE_*
+ * @slice_ns: in, time slice, 500000 (0.5 ms) to 100000000 (100 ms); 0: no slices. At first 10 ms
+ * @grace_ns: in, from the request to yield to the border, 100000 (0.1 ms) to 100000000; 0, as at
+ *	first: a tenth of the slice, at least 100000
+ * @policy_ns: in, the delay of GSCHED_POLICY_AFTER and GSCHED_POLICY_ADAPTIVE, 1000 to 10000000
+ *	(10 ms), for the latter also 0: 20000; for other policies 0
+ * @policy: in, enum gsched_policy; at first GSCHED_POLICY_ADAPTIVE
+ * @p: in, with GSCHED_TUNE_POLICY or GSCHED_TUNE_CPU: the P, below gsched_setup.max_p, or
+ *	GSCHED_P_ALL
+ * @cpu: in, the CPU to prefer for the M that is given the P, or, as at first, GSCHED_CPU_ANY
  * @spare: in, as in struct gsched_setup
- * @__reserved: in, 0
+ *
+ * Errors: EINVAL, ENOENT (no such P).
  */
 struct gsched_tune {
 	__u32	size;
@@ -494,10 +536,10 @@ struct gsched_tune {
 	__u64	slice_ns;
 	__u64	grace_ns;
 	__u64	policy_ns;
+	__u32	policy;
 	__u32	p;
 	__u32	cpu;
 	__u32	spare;
-	__u32	__reserved;
 };
 
 /**
@@ -600,6 +642,8 @@ struct gsched_info {
  * @excess_cooperative: passed: cooperative mode
  * @excess_signal: left the border for a signal; armed again before the handler's first instruction
  * @excess_timer: of those, the ones that only the timer of 50 us sent back
+ * @slice_ns: time slice, 0: none
+ * @grace_ns: from the request to yield to the border
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -633,6 +677,8 @@ struct gsched_info_domain {
 	__u64	excess_cooperative;
 	__u64	excess_signal;
 	__u64	excess_timer;
+	__u64	slice_ns;
+	__u64	grace_ns;
 };
 
 /**
@@ -640,11 +686,17 @@ struct gsched_info_domain {
  * @state: enum gsched_p_state
  * @m: the M that owns it; 0 when nobody does
  * @count: as in struct gsched_p_status
+ * @policy: enum gsched_policy
+ * @cpu: the CPU preferred for it, or GSCHED_CPU_ANY
+ * @policy_ns: its policy's delay
  */
 struct gsched_info_p {
 	__u32	state;
 	__u32	m;
 	__u64	count;
+	__u32	policy;
+	__u32	cpu;
+	__u64	policy_ns;
 };
 
 /** GSCHED_INFO_M_LOST: in gsched_info_m.flags: it lost its P and has not got one since */
@@ -718,7 +770,7 @@ struct gsched_info_m {
 #define GSCHED_IOC_START	_IO(GSCHED_IOC_TYPE, 0x8c)
 /** GSCHED_IOC_PREEMPT: struct gsched_preempt; answers EOPNOTSUPP */
 #define GSCHED_IOC_PREEMPT	_IO(GSCHED_IOC_TYPE, 0x8d)
-/** GSCHED_IOC_TUNE: struct gsched_tune; answers EOPNOTSUPP */
+/** GSCHED_IOC_TUNE: struct gsched_tune */
 #define GSCHED_IOC_TUNE		_IO(GSCHED_IOC_TYPE, 0x8e)
 /** GSCHED_IOC_INFO: struct gsched_info */
 #define GSCHED_IOC_INFO		_IO(GSCHED_IOC_TYPE, 0x8f)
