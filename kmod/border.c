@@ -21,6 +21,11 @@
 #define BORDER_TRACED_NS	(10 * NSEC_PER_MSEC)	/* longest wait of a traced thread */
 #define BORDER_REARM_NS		(50 * NSEC_PER_USEC)	/* the timer's delay: see border_timer() */
 
+static void border_count(u64 *count)
+{
+	WRITE_ONCE(*count, *count + 1);
+}
+
 /**
  * border_arm() - send an M to the border
  * @m: M, its own or another thread
@@ -40,6 +45,23 @@ void border_arm(struct gsched_m *m)
 		clear_bit(M_BORDER, &m->flags);
 		machine_put(m);
 	}
+}
+
+/**
+ * border_retake() - ask an M for its P
+ * @m: M, running anywhere or asleep
+ *
+ * At its border it hands the P on and waits as the last for another one; unless nobody wants it
+ * then, or nopreempt is set: then nothing happens, and whoever asked may ask again later. Nor does
+ * anything if it has lost the P in between.
+ *
+ * Context: any but under a run-queue lock or the domain's lock. @m was found under the domain's
+ * lock and inside the RCU read section that still goes on, or the caller holds a reference.
+ */
+void border_retake(struct gsched_m *m)
+{
+	set_bit(M_RETAKE, &m->flags);
+	border_arm(m);
 }
 
 /**
@@ -68,21 +90,58 @@ static bool border_is_dying(void)
 	       current->in_execve;
 }
 
-/* Those who may pass without a P; each is counted (protocol 5). */
+/* Those who may pass without a P, and what counts them (protocol 5); NULL for all others. */
+static u64 *border_may_pass(struct gsched_m *m)
+{
+	if (border_is_dying())
+		return &m->stats.excess_exit;
+	if (READ_ONCE(m->hint->mode) == GSCHED_MODE_COOPERATIVE)
+		return &m->stats.excess_cooperative;
+	if (test_thread_flag(TIF_SINGLESTEP))
+		return &m->stats.excess_step;
+	return NULL;
+}
+
 static bool border_passes(struct gsched_m *m)
 {
-	u64 *excess;
+	u64 *excess = border_may_pass(m);
 
-	if (border_is_dying())
-		excess = &m->stats.excess_exit;
-	else if (READ_ONCE(m->hint->mode) == GSCHED_MODE_COOPERATIVE)
-		excess = &m->stats.excess_cooperative;
-	else if (test_thread_flag(TIF_SINGLESTEP))
-		excess = &m->stats.excess_step;
-	else
-		return false;
-	WRITE_ONCE(*excess, *excess + 1);
-	return true;
+	if (excess)
+		border_count(excess);
+	return excess;
+}
+
+/*
+ * Asked for its P. One that may pass without a P keeps the one it has: giving it up would not make
+ * it wait. With the P gone the M is like one that lost it asleep.
+ */
+static void border_give_up(struct gsched_m *m)
+{
+	struct gsched_domain *d = m->domain;
+	struct gsched_m *w;
+	unsigned long flags;
+	bool gone;
+
+	if (READ_ONCE(m->hint->nopreempt)) {
+		border_count(&m->stats.retakes_nopreempt);
+		return;
+	}
+	if (border_may_pass(m)) {
+		border_count(&m->stats.retakes_kept);
+		return;
+	}
+	flags = slot_lock(d);
+	gone = !d->closed && slot_retake(m, &w);
+	if (!gone) {
+		slot_unlock(d, flags);
+		border_count(&m->stats.retakes_kept);
+		return;
+	}
+	set_bit(M_LOST, &m->flags);
+	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
+	WRITE_ONCE(m->status->lost_ns, ktime_get_mono_fast_ns());
+	border_count(&m->stats.retakes);
+	machine_unlock_and_wake(d, flags, w);
 }
 
 /*
@@ -96,7 +155,7 @@ static enum hrtimer_restart border_timer(struct hrtimer *timer)
 
 	if (test_bit(M_LOST, &m->flags) && !test_bit(M_BORDER, &m->flags) &&
 	    !READ_ONCE(m->in_wait)) {
-		WRITE_ONCE(m->stats.excess_timer, m->stats.excess_timer + 1);
+		border_count(&m->stats.excess_timer);
 		border_arm(m);
 	}
 	return HRTIMER_NORESTART;
@@ -119,7 +178,7 @@ static bool border_has_signal(void)
  */
 static void border_let_out(struct gsched_m *m)
 {
-	WRITE_ONCE(m->stats.excess_signal, m->stats.excess_signal + 1);
+	border_count(&m->stats.excess_signal);
 	hrtimer_start(&m->timer, BORDER_REARM_NS, HRTIMER_MODE_REL_HARD);
 }
 
@@ -143,10 +202,10 @@ static void border_wait(struct gsched_m *m)
 		ret = 0;
 	slot_unlock(d, flags);
 
-	WRITE_ONCE(m->stats.borders, m->stats.borders + 1);
+	border_count(&m->stats.borders);
 	WRITE_ONCE(m->stats.border_ns, m->stats.border_ns + ktime_get_mono_fast_ns() - start);
 	if (ret == -ETIMEDOUT) {
-		WRITE_ONCE(m->stats.excess_traced, m->stats.excess_traced + 1);
+		border_count(&m->stats.excess_traced);
 	} else if (ret == -EINTR && border_has_signal()) {
 		border_let_out(m);
 	} else if (ret) {
@@ -170,10 +229,17 @@ static void border_work(struct callback_head *work)
 	/* whoever arms it from here on queues it again; what it was armed for is seen below */
 	smp_mb__after_atomic();
 	if (READ_ONCE(m->state) == GSCHED_M_DEAD) {
-		/* unregistered while armed */
-	} else if (current->mm != d->mm || READ_ONCE(d->closed)) {
+		machine_put(m); /* unregistered while armed */
+		return;
+	}
+	if (current->mm != d->mm || READ_ONCE(d->closed)) {
 		machine_detach(m);
-	} else if (!test_bit(M_LOST, &m->flags) || border_passes(m)) {
+		machine_put(m);
+		return;
+	}
+	if (test_and_clear_bit(M_RETAKE, &m->flags) && m->p)
+		border_give_up(m);
+	if (!test_bit(M_LOST, &m->flags) || border_passes(m)) {
 		/* it holds a P, or needs none */
 	} else if (!last || test_thread_flag(TIF_NOTIFY_SIGNAL)) {
 		clear_notify_signal();

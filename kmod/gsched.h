@@ -61,6 +61,9 @@ struct gsched_m_stats {
 	u64 excess_cooperative;
 	u64 excess_signal;
 	u64 excess_timer;
+	u64 retakes;
+	u64 retakes_kept;
+	u64 retakes_nopreempt;
 };
 
 /* What happened under the lock. */
@@ -96,6 +99,7 @@ enum {
 	M_BORDER,	/* the border's work is queued, and holds a reference */
 	M_LOST,		/* it had a P and lost it; neither WAITING nor FREE */
 	M_RESTART,	/* LOST by a signal in PARK, which restarts: no user code runs in between */
+	M_RETAKE,	/* the border is asked for its P, if anybody wants that */
 };
 
 struct gsched_m {
@@ -209,6 +213,7 @@ void slot_idle(struct gsched_p *p);
 struct gsched_m *slot_serve(struct gsched_domain *d);
 struct gsched_m *slot_hand(struct gsched_p *p);
 struct gsched_m *slot_hand_blocked(struct gsched_p *p);
+bool slot_retake(struct gsched_m *m, struct gsched_m **w);
 struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody);
 struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bool *again);
 bool slot_switch(struct gsched_m *m, struct gsched_m *x);
@@ -235,6 +240,7 @@ int machine_make(struct gsched_domain *d, s32 n);
 /* border.c */
 void border_init(struct gsched_m *m);
 void border_arm(struct gsched_m *m);
+void border_retake(struct gsched_m *m);
 void border_leave_call(struct gsched_m *m);
 int border_module_init(void);
 void border_module_exit(void);

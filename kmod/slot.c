@@ -21,6 +21,7 @@
  */
 
 #include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
@@ -367,6 +368,8 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 	slot_unlist(w, GSCHED_M_ON);
 	w->last_p = p;
 	w->seq = 0;
+	/* whoever asked for a P until now asked for the one it had before */
+	clear_bit(M_RETAKE, &w->flags);
 	WRITE_ONCE(w->status->granted_ns, ktime_get_mono_fast_ns());
 	WRITE_ONCE(w->grant, p);
 	return true;
@@ -456,6 +459,43 @@ struct gsched_m *slot_hand(struct gsched_p *p)
 {
 	slot_idle(p);
 	return slot_offer(p);
+}
+
+/* Does anybody want a P whose M runs? Not one that is needed only to have a P IDLE. */
+static bool slot_is_wanted(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+
+	if (d->status->nwaiting)
+		return true;
+	if (!slot_has_use(p, false))
+		return false;
+	if (!d->status->nparked)
+		slot_starve(d);
+	return d->status->nparked;
+}
+
+/**
+ * slot_retake() - give up the P of an M that runs, if anybody wants it
+ * @m: the current thread's M, which holds a P
+ * @w: out, the M that has it now, to be woken; NULL if nobody has
+ *
+ * The P goes on before @m can join the WAITING Ms, so that @m is the last of them.
+ *
+ * Return: true if @m has no P any more; false: it keeps it, for nobody wants it, or there is work
+ * for another M but none to do it: then that is made known.
+ */
+bool slot_retake(struct gsched_m *m, struct gsched_m **w)
+{
+	struct gsched_p *p = m->p;
+
+	lockdep_assert_held(&m->domain->lock);
+	*w = NULL;
+	if (!slot_is_wanted(p))
+		return false;
+	m->p = NULL;
+	*w = slot_hand(p);
+	return true;
 }
 
 /*

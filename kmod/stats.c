@@ -85,6 +85,9 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 	info->excess_cooperative = sum.excess_cooperative;
 	info->excess_signal = sum.excess_signal;
 	info->excess_timer = sum.excess_timer;
+	info->retakes = sum.retakes;
+	info->retakes_kept = sum.retakes_kept;
+	info->retakes_nopreempt = sum.retakes_nopreempt;
 }
 
 static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)

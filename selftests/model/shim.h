@@ -83,6 +83,11 @@ static inline bool try_cmpxchg(u64 *ptr, u64 *old, u64 new)
 	return done;
 }
 
+static inline void clear_bit(unsigned int bit, unsigned long *word)
+{
+	__atomic_fetch_and(word, ~(1UL << bit), __ATOMIC_RELAXED);
+}
+
 /* ---- The lock: a mutex, which knows its holder ---- */
 
 typedef struct {

@@ -644,6 +644,9 @@ struct gsched_info {
  * @excess_timer: of those, the ones that only the timer of 50 us sent back
  * @slice_ns: time slice, 0: none
  * @grace_ns: from the request to yield to the border
+ * @retakes: an M that was running gave its P up at the border, as it was asked to
+ * @retakes_kept: it was asked and kept the P: nobody wanted it, or it may do without
+ * @retakes_nopreempt: it was asked and kept the P: nopreempt was set
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -679,6 +682,9 @@ struct gsched_info_domain {
 	__u64	excess_timer;
 	__u64	slice_ns;
 	__u64	grace_ns;
+	__u64	retakes;
+	__u64	retakes_kept;
+	__u64	retakes_nopreempt;
 };
 
 /**
