@@ -359,6 +359,7 @@ static void domain_tune_p(struct gsched_p *p, const struct gsched_tune *arg)
 	}
 	if (arg->flags & GSCHED_TUNE_CPU)
 		WRITE_ONCE(p->cpu, arg->cpu);
+	hooks_retune(p);
 }
 
 /**

@@ -47,6 +47,9 @@
 struct gsched_domain;
 struct gsched_m;
 
+/* How long a P with use may stay with a sleeper at the most (protocol 3) */
+#define GSCHED_ASKED_NS	(10 * NSEC_PER_MSEC)
+
 /* What happened to one M, or to the Ms that are gone; see struct gsched_info_domain. */
 struct gsched_m_stats {
 	u64 blocks;
@@ -90,6 +93,7 @@ struct gsched_p {
 	u32			policy;		/* L: enum gsched_policy; hooks look without */
 	u32			cpu;		/* L: where its M should run, or GSCHED_CPU_ANY */
 	u64			policy_ns;	/* L: the policy's delay; hooks look without */
+	u64			due;		/* L: when @later will look; hooks look without */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
 } ____cacheline_aligned_in_smp;
@@ -111,6 +115,7 @@ struct gsched_m {
 	unsigned long		flags;		/* A: M_* */
 	bool			in_wait;	/* S: in a wait of ours: the hooks do nothing */
 	u64			hoard_ns;	/* S: since when it sleeps with nopreempt, or 0 */
+	s64			sleep_ns;	/* S: how long it slept of late; see policy_learn() */
 	struct gsched_m_stats	stats;		/* S */
 
 	struct gsched_p		*grant;		/* L: a slot given to it, not taken up yet */
@@ -247,8 +252,13 @@ void border_module_exit(void);
 
 /* hooks.c */
 void hooks_init_p(struct gsched_p *p);
+void hooks_retune(struct gsched_p *p);
 void hooks_sync_p(struct gsched_p *p);
 void hooks_attach(struct gsched_m *m);
+
+/* policy.c */
+u64 policy_delay(const struct gsched_p *p, const struct gsched_m *m);
+void policy_learn(const struct gsched_p *p, struct gsched_m *m, u64 now);
 
 /* domain.c */
 struct gsched_domain *domain_open(void);

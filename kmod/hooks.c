@@ -12,36 +12,75 @@
 
 #include "gsched.h"
 
-/* A stopped or traced thread's P: how long until more than WAITING Ms count (protocol 3.4) */
-#define HOOKS_LATER_NS	(10 * NSEC_PER_MSEC)
+/*
+ * The slot's timer is to look at it at @when, if it would not look earlier. A sched_out that reads
+ * such a p->due leaves the slot to the timer and queues nothing.
+ */
+static void hooks_look_at(struct gsched_p *p, u64 when)
+{
+	lockdep_assert_held(&p->domain->lock);
+	if (p->due <= when)
+		return;
+	WRITE_ONCE(p->due, when);
+	hrtimer_start(&p->later, ns_to_ktime(when), HRTIMER_MODE_ABS_PINNED_HARD);
+}
 
 /*
- * Looks at a slot whose M fell asleep: still BLOCKED, still of use to somebody? It goes by what it
- * reads now, not by what queued it, so queueings that collapse into one lose nothing.
+ * What is to be done about a slot: its M sleeps long enough and the P is handed on; or it may still
+ * come back in time, and the slot is looked at again; or nothing.
+ *
+ * An M that was awake when the timer came, but has slept within the delay, will sleep again: the
+ * timer goes on, so that none of those sleeps queues an irq_work. It stops with the sleeps, or when
+ * nobody has use for the P any more: there is at most one expiry for each sleep.
  */
-static void hooks_look(struct gsched_p *p, bool later)
+static struct gsched_m *hooks_judge(struct gsched_p *p, bool timer)
+{
+	u64 word = READ_ONCE(p->word), now, since, delay;
+	u32 state = GSCHED_P_WORD_STATE(word);
+	struct gsched_m *m;
+
+	if ((state != GSCHED_P_BLOCKED && (state != GSCHED_P_RUNNING || !timer)) ||
+	    !slot_has_use(p, false))
+		return NULL;
+	m = p->domain->ms[GSCHED_P_WORD_M(word)];
+	delay = policy_delay(p, m);
+	if (task_is_stopped_or_traced(m->task) && !slot_has_use(p, true))
+		delay = GSCHED_ASKED_NS;
+	since = READ_ONCE(m->status->blocked_ns);
+	now = ktime_get_mono_fast_ns();
+	if (state == GSCHED_P_BLOCKED) {
+		if (now >= since + delay)
+			return slot_hand_blocked(p);
+		hooks_look_at(p, since + delay);
+	} else if (now < since + delay) {
+		hooks_look_at(p, now + delay);
+	}
+	return NULL;
+}
+
+/*
+ * Looks at a slot whose M fell asleep. It goes by what it reads now, not by what queued it, so
+ * queueings that collapse into one lose nothing.
+ */
+static void hooks_look(struct gsched_p *p, bool timer)
 {
 	struct gsched_domain *d = p->domain;
-	struct gsched_m *w = NULL, *m;
+	struct gsched_m *w = NULL;
 	unsigned long flags;
-	bool stopped;
-	u64 word;
 
 	rcu_read_lock();
 	flags = slot_lock(d);
-	word = READ_ONCE(p->word);
-	if (!d->closed && GSCHED_P_WORD_STATE(word) == GSCHED_P_BLOCKED) {
-		m = d->ms[GSCHED_P_WORD_M(word)];
-		stopped = !later && task_is_stopped_or_traced(m->task);
-		if (slot_has_use(p, stopped))
-			w = slot_hand_blocked(p);
-		else if (stopped && slot_has_use(p, false))
-			hrtimer_start(&p->later, HOOKS_LATER_NS, HRTIMER_MODE_REL_PINNED_HARD);
-	}
+	if (timer)
+		WRITE_ONCE(p->due, GSCHED_FOREVER);
+	/* before the word is read: who BLOCKs the slot after that does not count on this timer */
+	smp_mb();
+	if (!d->closed)
+		w = hooks_judge(p, timer);
 	slot_unlock(d, flags);
 	if (w) {
 		/* this CPU has just become free, and what the P works on is in its caches */
-		compat_wake_cpu(w->task, smp_processor_id());
+		if (READ_ONCE(p->cpu) == GSCHED_CPU_ANY)
+			compat_wake_cpu(w->task, smp_processor_id());
 		wake_up_process(w->task);
 	}
 	rcu_read_unlock();
@@ -64,8 +103,25 @@ static enum hrtimer_restart hooks_later(struct hrtimer *timer)
  */
 void hooks_init_p(struct gsched_p *p)
 {
+	p->due = GSCHED_FOREVER;
 	p->handoff = IRQ_WORK_INIT_HARD(hooks_handoff);
-	compat_hrtimer_setup(&p->later, hooks_later, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	compat_hrtimer_setup(&p->later, hooks_later, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
+}
+
+/**
+ * hooks_retune() - a slot's policy was changed
+ * @p: slot
+ *
+ * A BLOCKED one is looked at anew. The barrier pairs with the cmpxchg in slot_block(): either the
+ * slot is seen BLOCKED here, or its M sees the new policy there.
+ */
+void hooks_retune(struct gsched_p *p)
+{
+	lockdep_assert_held(&p->domain->lock);
+	/* the policy before the word: see above */
+	smp_mb();
+	if (GSCHED_P_WORD_STATE(READ_ONCE(p->word)) == GSCHED_P_BLOCKED)
+		irq_work_queue(&p->handoff);
 }
 
 /**
@@ -76,6 +132,13 @@ void hooks_sync_p(struct gsched_p *p)
 {
 	irq_work_sync(&p->handoff);
 	hrtimer_cancel(&p->later);
+}
+
+/* Nobody wants an IPI of its own for each short sleep: a timer that comes in time will do. */
+static void hooks_ask_to_look(struct gsched_p *p, struct gsched_m *m, u64 now)
+{
+	if (READ_ONCE(p->due) > now + policy_delay(p, m))
+		irq_work_queue(&p->handoff);
 }
 
 static void hooks_sched_out(struct preempt_notifier *pn, struct task_struct *next)
@@ -91,13 +154,11 @@ static void hooks_sched_out(struct preempt_notifier *pn, struct task_struct *nex
 			irq_work_queue(&d->reaper);
 		return;
 	}
-	if (m->in_wait || compat_task_is_runnable(current) || state & TASK_RTLOCK_WAIT ||
+	if (!p || m->in_wait || compat_task_is_runnable(current) || state & TASK_RTLOCK_WAIT ||
 	    READ_ONCE(d->closed))
 		return;
 	now = ktime_get_mono_fast_ns();
 	WRITE_ONCE(m->status->blocked_ns, now);
-	if (!p)
-		return;
 	if (READ_ONCE(m->hint->nopreempt)) {
 		WRITE_ONCE(m->stats.blocks_nopreempt, m->stats.blocks_nopreempt + 1);
 		WRITE_ONCE(m->hoard_ns, now);
@@ -105,7 +166,7 @@ static void hooks_sched_out(struct preempt_notifier *pn, struct task_struct *nex
 	}
 	WRITE_ONCE(m->stats.blocks, m->stats.blocks + 1);
 	if (slot_block(p, m))
-		irq_work_queue(&p->handoff);
+		hooks_ask_to_look(p, m, now);
 }
 
 /*
@@ -117,7 +178,7 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 	struct gsched_m *m = container_of(pn, struct gsched_m, notifier);
 	struct gsched_domain *d = m->domain;
 	struct gsched_p *p = m->p;
-	u64 word;
+	u64 word, now;
 
 	if (m->in_wait)
 		return;
@@ -135,15 +196,18 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 		return;
 	}
 	word = READ_ONCE(p->word);
+	if (word == GSCHED_P_WORD(GSCHED_P_RUNNING, m->id))
+		return;
+	now = ktime_get_mono_fast_ns();
+	policy_learn(p, m, now);
 	if (slot_return(p, m)) {
-		if (GSCHED_P_WORD_STATE(word) == GSCHED_P_BLOCKED)
-			WRITE_ONCE(m->stats.takebacks, m->stats.takebacks + 1);
+		WRITE_ONCE(m->stats.takebacks, m->stats.takebacks + 1);
 		return;
 	}
 	m->p = NULL;
 	set_bit(M_LOST, &m->flags);
 	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
-	WRITE_ONCE(m->status->lost_ns, ktime_get_mono_fast_ns());
+	WRITE_ONCE(m->status->lost_ns, now);
 	WRITE_ONCE(m->stats.lost, m->stats.lost + 1);
 	border_arm(m);
 }

@@ -167,12 +167,11 @@ static struct gsched_m *last_parked(struct gsched_domain *d)
 }
 
 /*
- * The last PARKED M that parked on this CPU, which is about to be free: it starts here without an
- * interrupt of another CPU. Few are looked at; an M far down has been idle for long anyway.
+ * The last PARKED M that parked on a CPU: it starts there without an interrupt of another CPU. Few
+ * are looked at; an M far down has been idle for long anyway.
  */
-static struct gsched_m *last_parked_here(struct gsched_domain *d)
+static struct gsched_m *last_parked_on(struct gsched_domain *d, unsigned int cpu)
 {
-	unsigned int cpu = raw_smp_processor_id();
 	struct gsched_m *m;
 	int tries = 8;
 
@@ -183,6 +182,19 @@ static struct gsched_m *last_parked_here(struct gsched_domain *d)
 			break;
 	}
 	return last_parked(d);
+}
+
+/* For a P that is given up on this CPU, which is about to be free; or that has its own CPU. */
+static struct gsched_m *last_parked_here(const struct gsched_p *p)
+{
+	return last_parked_on(p->domain,
+			      p->cpu == GSCHED_CPU_ANY ? raw_smp_processor_id() : p->cpu);
+}
+
+/* The same where this CPU stays busy. */
+static struct gsched_m *last_parked_for(const struct gsched_p *p)
+{
+	return p->cpu == GSCHED_CPU_ANY ? last_parked(p->domain) : last_parked_on(p->domain, p->cpu);
 }
 
 /**
@@ -370,6 +382,8 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 	w->seq = 0;
 	/* whoever asked for a P until now asked for the one it had before */
 	clear_bit(M_RETAKE, &w->flags);
+	if (p->cpu != GSCHED_CPU_ANY)
+		compat_wake_cpu(w->task, p->cpu);
 	WRITE_ONCE(w->status->granted_ns, ktime_get_mono_fast_ns());
 	WRITE_ONCE(w->grant, p);
 	return true;
@@ -440,7 +454,7 @@ static struct gsched_m *slot_offer(struct gsched_p *p)
 	/* nidle is visible before the hints are read: pairs with the fence in wakep() */
 	smp_mb();
 	if (!w && (hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d))) {
-		w = last_parked_here(d);
+		w = last_parked_here(p);
 		if (!w)
 			slot_starve(d);
 	}
@@ -530,7 +544,7 @@ static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
 struct gsched_m *slot_hand_blocked(struct gsched_p *p)
 {
 	struct gsched_domain *d = p->domain;
-	struct gsched_m *w = oldest_waiting(d) ?: last_parked_here(d);
+	struct gsched_m *w = oldest_waiting(d) ?: last_parked_here(p);
 	u64 word = READ_ONCE(p->word);
 
 	lockdep_assert_held(&d->lock);
@@ -572,7 +586,7 @@ struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody)
 		w = oldest_waiting(d);
 		*done = !w;
 		if (!w)
-			w = last_parked(d);
+			w = last_parked_for(p);
 		if (!w) {
 			slot_starve(d);
 			*nobody = true;

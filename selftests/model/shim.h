@@ -109,6 +109,7 @@ static inline void shim_unlock(raw_spinlock_t *l)
 }
 
 #define raw_smp_processor_id() 0
+#define compat_wake_cpu(t, cpu) ((void)(t), (void)(cpu))
 #define __acquires(l)
 #define __releases(l)
 #define raw_spin_lock_irqsave(l, flags) ((flags) = 0, shim_lock(l))

@@ -117,6 +117,7 @@ static void setup(u32 nr_p, u32 nr_m, u32 seed)
 		ps[i].domain = &dom;
 		ps[i].status = &p_status[i];
 		ps[i].hint = &p_hint[i];
+		ps[i].cpu = GSCHED_CPU_ANY;
 	}
 	for (i = 0; i < nr_m; i++) {
 		threads[i].m.id = i;
