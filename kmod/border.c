@@ -17,14 +17,10 @@
 #include <linux/tracepoint.h>
 
 #include "gsched.h"
+#include "trace.h"
 
 #define BORDER_TRACED_NS	(10 * NSEC_PER_MSEC)	/* longest wait of a traced thread */
 #define BORDER_REARM_NS		(50 * NSEC_PER_USEC)	/* the timer's delay: see border_timer() */
-
-static void border_count(u64 *count)
-{
-	WRITE_ONCE(*count, *count + 1);
-}
 
 /**
  * border_arm() - send an M to the border
@@ -90,25 +86,37 @@ static bool border_is_dying(void)
 	       current->in_execve;
 }
 
-/* Those who may pass without a P, and what counts them (protocol 5); NULL for all others. */
-static u64 *border_may_pass(struct gsched_m *m)
+/* Those who may pass without a P (protocol 5); for all others BORDER_STOPS. */
+static enum border_pass border_may_pass(struct gsched_m *m)
 {
 	if (border_is_dying())
-		return &m->stats.excess_exit;
+		return BORDER_PASS_EXIT;
 	if (READ_ONCE(m->hint->mode) == GSCHED_MODE_COOPERATIVE)
-		return &m->stats.excess_cooperative;
+		return BORDER_PASS_COOPERATIVE;
 	if (test_thread_flag(TIF_SINGLESTEP))
-		return &m->stats.excess_step;
-	return NULL;
+		return BORDER_PASS_STEP;
+	return BORDER_STOPS;
 }
 
 static bool border_passes(struct gsched_m *m)
 {
-	u64 *excess = border_may_pass(m);
+	enum border_pass why = border_may_pass(m);
 
-	if (excess)
-		border_count(excess);
-	return excess;
+	switch (why) {
+	case BORDER_PASS_EXIT:
+		stats_inc(m->domain, excess_exit);
+		break;
+	case BORDER_PASS_COOPERATIVE:
+		stats_inc(m->domain, excess_cooperative);
+		break;
+	case BORDER_PASS_STEP:
+		stats_inc(m->domain, excess_step);
+		break;
+	default:
+		return false;
+	}
+	trace_gsched_border_pass(m, why);
+	return true;
 }
 
 /*
@@ -118,29 +126,33 @@ static bool border_passes(struct gsched_m *m)
 static void border_give_up(struct gsched_m *m)
 {
 	struct gsched_domain *d = m->domain;
+	struct gsched_p *p = m->p;
 	struct gsched_m *w;
 	unsigned long flags;
 	bool gone;
 
 	if (READ_ONCE(m->hint->nopreempt)) {
-		border_count(&m->stats.retakes_nopreempt);
+		stats_inc(d, retakes_nopreempt);
+		trace_gsched_retake(m, p, RETAKE_NOPREEMPT);
 		return;
 	}
 	if (border_may_pass(m)) {
-		border_count(&m->stats.retakes_kept);
+		stats_inc(d, retakes_kept);
+		trace_gsched_retake(m, p, RETAKE_PASSES);
 		return;
 	}
 	flags = slot_lock(d);
 	gone = !d->closed && slot_retake(m, &w);
+	trace_gsched_retake(m, p, gone ? RETAKE_TAKEN : RETAKE_UNWANTED);
 	if (!gone) {
 		slot_unlock(d, flags);
-		border_count(&m->stats.retakes_kept);
+		stats_inc(d, retakes_kept);
 		return;
 	}
 	set_bit(M_LOST, &m->flags);
 	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
 	WRITE_ONCE(m->status->lost_ns, ktime_get_mono_fast_ns());
-	border_count(&m->stats.retakes);
+	stats_inc(d, retakes);
 	machine_unlock_and_wake(d, flags, w);
 }
 
@@ -155,7 +167,7 @@ static enum hrtimer_restart border_timer(struct hrtimer *timer)
 
 	if (test_bit(M_LOST, &m->flags) && !test_bit(M_BORDER, &m->flags) &&
 	    !READ_ONCE(m->in_wait)) {
-		border_count(&m->stats.excess_timer);
+		stats_inc(m->domain, excess_timer);
 		border_arm(m);
 	}
 	return HRTIMER_NORESTART;
@@ -178,7 +190,8 @@ static bool border_has_signal(void)
  */
 static void border_let_out(struct gsched_m *m)
 {
-	border_count(&m->stats.excess_signal);
+	stats_inc(m->domain, excess_signal);
+	trace_gsched_border_pass(m, BORDER_PASS_SIGNAL);
 	hrtimer_start(&m->timer, BORDER_REARM_NS, HRTIMER_MODE_REL_HARD);
 }
 
@@ -189,23 +202,27 @@ static void border_wait(struct gsched_m *m)
 	u64 start = ktime_get_mono_fast_ns();
 	u64 deadline = GSCHED_FOREVER;
 	unsigned long flags;
+	u64 waited;
 	int ret;
 
 	if (current->ptrace)
 		deadline = start + BORDER_TRACED_NS;
 	flags = slot_lock(d);
+	trace_gsched_border_enter(m, d->status->nwaiting);
 	machine_join(m, &flags);
 	slot_unlock(d, flags);
 	ret = machine_sleep(m, deadline);
 	flags = slot_lock(d);
 	if (machine_leave_wait(m, GSCHED_M_ON))
 		ret = 0;
+	waited = ktime_get_mono_fast_ns() - start;
+	stats_took(d, GSCHED_HIST_BORDER, waited);
+	trace_gsched_border_leave(m, waited);
 	slot_unlock(d, flags);
 
-	border_count(&m->stats.borders);
-	WRITE_ONCE(m->stats.border_ns, m->stats.border_ns + ktime_get_mono_fast_ns() - start);
 	if (ret == -ETIMEDOUT) {
-		border_count(&m->stats.excess_traced);
+		stats_inc(d, excess_traced);
+		trace_gsched_border_pass(m, BORDER_PASS_TRACED);
 	} else if (ret == -EINTR && border_has_signal()) {
 		border_let_out(m);
 	} else if (ret) {

@@ -58,6 +58,9 @@ static void domain_poll_work(struct irq_work *work)
 				  (READ_ONCE(d->status->starved) ? EPOLLPRI : 0));
 }
 
+/* How many there have been: the numbers of the domains. */
+static atomic_t domain_count;
+
 /**
  * domain_open() - a new domain of the current process, not set up yet
  *
@@ -79,6 +82,7 @@ struct gsched_domain *domain_open(void)
 	init_waitqueue_head(&d->poll_wq);
 	d->reaper = IRQ_WORK_INIT_HARD(domain_reap);
 	init_irq_work(&d->poll_work, domain_poll_work);
+	d->id = atomic_inc_return(&domain_count);
 	d->pid = get_pid(task_tgid(current));
 	d->mm = current->mm;
 	mmgrab(d->mm);
@@ -109,9 +113,11 @@ static void domain_free_tables(struct gsched_domain *d)
 	kvfree(d->ps);
 	kvfree(d->ms);
 	bitmap_free(d->ids);
+	free_percpu(d->m_stats);
 	d->ps = NULL;
 	d->ms = NULL;
 	d->ids = NULL;
+	d->m_stats = NULL;
 }
 
 static void domain_free(struct kref *ref)
@@ -227,7 +233,8 @@ static int domain_alloc(struct gsched_domain *d, const struct gsched_setup *arg)
 	d->ps = kvcalloc(arg->max_p, sizeof(*d->ps), GFP_KERNEL_ACCOUNT);
 	d->ms = kvcalloc(arg->max_m, sizeof(*d->ms), GFP_KERNEL_ACCOUNT);
 	d->ids = bitmap_zalloc(arg->max_m, GFP_KERNEL_ACCOUNT);
-	if (!d->pages || !d->ps || !d->ms || !d->ids)
+	d->m_stats = alloc_percpu_gfp(struct gsched_m_stats, GFP_KERNEL_ACCOUNT);
+	if (!d->pages || !d->ps || !d->ms || !d->ids || !d->m_stats)
 		return -ENOMEM;
 	d->status = domain_map_pages(d->pages, d->nr_status_pages);
 	if (!d->status)

@@ -32,6 +32,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -50,14 +51,12 @@ struct gsched_m;
 /* How long a P with use may stay with a sleeper at the most (protocol 3) */
 #define GSCHED_ASKED_NS	(10 * NSEC_PER_MSEC)
 
-/* What happened to one M, or to the Ms that are gone; see struct gsched_info_domain. */
+/* What happened to Ms in their own context: counted by each CPU; see struct gsched_info_domain. */
 struct gsched_m_stats {
 	u64 blocks;
 	u64 takebacks;
 	u64 blocks_nopreempt;
 	u64 lost;
-	u64 borders;
-	u64 border_ns;
 	u64 excess_exit;
 	u64 excess_step;
 	u64 excess_traced;
@@ -116,7 +115,9 @@ struct gsched_m {
 	bool			in_wait;	/* S: in a wait of ours: the hooks do nothing */
 	u64			hoard_ns;	/* S: since when it sleeps with nopreempt, or 0 */
 	s64			sleep_ns;	/* S: how long it slept of late; see policy_learn() */
-	struct gsched_m_stats	stats;		/* S */
+	u64			lost_ns;	/* S: when it woke without its P; 0: it has one */
+	u64			excess_ns;	/* S: since when it runs without a P, or 0 */
+	u64			excess_sum_ns;	/* S: what it ran so before it last slept */
 
 	struct gsched_p		*grant;		/* L: a slot given to it, not taken up yet */
 	struct gsched_p		*last_p;	/* L: the slot it was given last */
@@ -139,6 +140,8 @@ struct gsched_m {
 	struct kref		ref;
 	struct rcu_work		free;
 };
+
+#define GSCHED_NR_HIST	(GSCHED_HIST_EXCESS + 1)
 
 struct gsched_domain {
 	raw_spinlock_t		lock;
@@ -169,13 +172,15 @@ struct gsched_domain {
 	u32			nmade;		/* L: those that have, and not PARKed yet */
 	bool			break_poll;	/* L: a P had use and there was no M: tell poll() */
 	struct gsched_stats	stats;		/* L */
-	struct gsched_m_stats	gone;		/* L: stats of Ms that are no more */
+	struct gsched_m_stats __percpu *m_stats; /* I: changed by stats_inc() and stats_add() */
+	struct gsched_info_hist	hist[GSCHED_NR_HIST]; /* L: by enum gsched_hist */
 
 	struct llist_head	reap;		/* dead Ms */
 	struct irq_work		reaper;		/* I: domain_reap() */
 	struct irq_work		poll_work;	/* I: domain_poll_work(); not hard: wakes poll_wq */
 	struct wait_queue_head	poll_wq;
 
+	u32			id;		/* I: number, for who looks from outside */
 	struct pid		*pid;		/* I: thread group that opened the file */
 	struct mm_struct	*mm;		/* I: its memory, held by mmgrab() */
 	struct mutex		setup;		/* one SETUP */
@@ -205,6 +210,25 @@ static inline struct gsched_m *gsched_current(void)
 		if (pn->ops == &gsched_preempt_ops)
 			return container_of(pn, struct gsched_m, notifier);
 	return NULL;
+}
+
+/*
+ * Count what happens to an M in its own context, or because of it. One instruction without a lock,
+ * wherever it is.
+ */
+#define stats_inc(d, what)	this_cpu_inc((d)->m_stats->what)
+#define stats_add(d, what, n)	this_cpu_add((d)->m_stats->what, n)
+
+/* Something has taken @ns. Under the lock. */
+static inline void stats_took(struct gsched_domain *d, enum gsched_hist which, u64 ns)
+{
+	struct gsched_info_hist *h = &d->hist[which];
+	u32 bucket = ns ? fls64(ns) - 1 : 0;
+
+	h->count++;
+	h->sum_ns += ns;
+	h->max_ns = max(h->max_ns, ns);
+	h->bucket[min_t(u32, bucket, GSCHED_HIST_BUCKETS - 1)]++;
 }
 
 /* slot.c */
@@ -250,6 +274,24 @@ void border_leave_call(struct gsched_m *m);
 int border_module_init(void);
 void border_module_exit(void);
 
+/* Why an M may pass the border without a P; see trace.h. */
+enum border_pass {
+	BORDER_STOPS,
+	BORDER_PASS_EXIT,
+	BORDER_PASS_COOPERATIVE,
+	BORDER_PASS_STEP,
+	BORDER_PASS_TRACED,
+	BORDER_PASS_SIGNAL,
+};
+
+/* What became of a P that was asked back from an M that runs; see trace.h. */
+enum border_retake {
+	RETAKE_TAKEN,
+	RETAKE_UNWANTED,
+	RETAKE_PASSES,
+	RETAKE_NOPREEMPT,
+};
+
 /* hooks.c */
 void hooks_init_p(struct gsched_p *p);
 void hooks_retune(struct gsched_p *p);
@@ -273,6 +315,5 @@ int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma);
 
 /* stats.c */
 int stats_info(struct gsched_domain *d, struct gsched_info *arg);
-void stats_retire(struct gsched_m *m);
 
 #endif /* GSCHED_GSCHED_H */

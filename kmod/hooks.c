@@ -11,6 +11,7 @@
 #include <linux/sched/signal.h>
 
 #include "gsched.h"
+#include "trace.h"
 
 /*
  * The slot's timer is to look at it at @when, if it would not look earlier. A sched_out that reads
@@ -141,6 +142,15 @@ static void hooks_ask_to_look(struct gsched_p *p, struct gsched_m *m, u64 now)
 		irq_work_queue(&p->handoff);
 }
 
+/* It runs without a P, and falls asleep: what it sleeps is no excess. */
+static void hooks_pause_excess(struct gsched_m *m)
+{
+	if (compat_task_is_runnable(current))
+		return;
+	m->excess_sum_ns += ktime_get_mono_fast_ns() - m->excess_ns;
+	m->excess_ns = 0;
+}
+
 static void hooks_sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
 	struct gsched_m *m = container_of(pn, struct gsched_m, notifier);
@@ -154,17 +164,23 @@ static void hooks_sched_out(struct preempt_notifier *pn, struct task_struct *nex
 			irq_work_queue(&d->reaper);
 		return;
 	}
-	if (!p || m->in_wait || compat_task_is_runnable(current) || state & TASK_RTLOCK_WAIT ||
+	if (!p) {
+		if (unlikely(m->excess_ns))
+			hooks_pause_excess(m);
+		return;
+	}
+	if (m->in_wait || compat_task_is_runnable(current) || state & TASK_RTLOCK_WAIT ||
 	    READ_ONCE(d->closed))
 		return;
 	now = ktime_get_mono_fast_ns();
 	WRITE_ONCE(m->status->blocked_ns, now);
 	if (READ_ONCE(m->hint->nopreempt)) {
-		WRITE_ONCE(m->stats.blocks_nopreempt, m->stats.blocks_nopreempt + 1);
+		stats_inc(d, blocks_nopreempt);
 		WRITE_ONCE(m->hoard_ns, now);
 		return;
 	}
-	WRITE_ONCE(m->stats.blocks, m->stats.blocks + 1);
+	stats_inc(d, blocks);
+	trace_gsched_block(m, p, state);
 	if (slot_block(p, m))
 		hooks_ask_to_look(p, m, now);
 }
@@ -187,7 +203,11 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 		return;
 	}
 	if (!p) {
-		if (test_bit(M_LOST, &m->flags) && !test_bit(M_RESTART, &m->flags))
+		if (!test_bit(M_LOST, &m->flags))
+			return;
+		if (!m->excess_ns)
+			m->excess_ns = ktime_get_mono_fast_ns();
+		if (!test_bit(M_RESTART, &m->flags))
 			border_arm(m);
 		return;
 	}
@@ -201,14 +221,18 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 	now = ktime_get_mono_fast_ns();
 	policy_learn(p, m, now);
 	if (slot_return(p, m)) {
-		WRITE_ONCE(m->stats.takebacks, m->stats.takebacks + 1);
+		stats_inc(d, takebacks);
+		trace_gsched_return(m, p);
 		return;
 	}
 	m->p = NULL;
+	m->lost_ns = now;
+	m->excess_ns = now;
 	set_bit(M_LOST, &m->flags);
 	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
 	WRITE_ONCE(m->status->lost_ns, now);
-	WRITE_ONCE(m->stats.lost, m->stats.lost + 1);
+	stats_inc(d, lost);
+	trace_gsched_lost(m, p);
 	border_arm(m);
 }
 

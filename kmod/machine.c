@@ -14,6 +14,7 @@
 #include <linux/time_namespace.h>
 
 #include "gsched.h"
+#include "trace.h"
 
 /* ---- Lifetime ---- */
 
@@ -93,6 +94,19 @@ struct gsched_m *machine_new(struct gsched_domain *d, bool made)
 	return m;
 }
 
+/* It ran without a P until now, awake or not; it stops here. */
+static void machine_end_excess(struct gsched_m *m)
+{
+	u64 ns = m->excess_sum_ns;
+
+	if (m->excess_ns)
+		ns += ktime_get_mono_fast_ns() - m->excess_ns;
+	if (ns)
+		stats_took(m->domain, GSCHED_HIST_EXCESS, ns);
+	m->excess_ns = 0;
+	m->excess_sum_ns = 0;
+}
+
 /*
  * An M that a signal let out of PARK counts as PARKED in wanted, for it comes back there. Not so
  * from here on: it is PARKED again, or waits for a P to run a handler and what comes after it.
@@ -103,6 +117,7 @@ static void machine_settle(struct gsched_m *m)
 	if (m->lent)
 		m->domain->nlent--;
 	m->lent = false;
+	machine_end_excess(m);
 }
 
 /*
@@ -121,7 +136,6 @@ static struct gsched_m *machine_retire(struct gsched_m *m)
 	if (m->made)
 		d->nmade--;
 	machine_settle(m);
-	stats_retire(m);
 	WRITE_ONCE(m->status->word, 0);
 	d->ms[m->id] = NULL;
 	__clear_bit(m->id, d->ids);
@@ -244,6 +258,16 @@ static void machine_publish(struct gsched_m *m)
 	WRITE_ONCE(m->status->word, word);
 }
 
+/* Granted a P and running again, it is about to take it up. */
+static void machine_count_grant(struct gsched_m *m)
+{
+	u64 granted = m->status->granted_ns;
+
+	stats_took(m->domain, GSCHED_HIST_START, ktime_get_mono_fast_ns() - granted);
+	if (m->lost_ns)
+		stats_took(m->domain, GSCHED_HIST_UNBLOCK, granted - m->lost_ns);
+}
+
 /**
  * machine_leave_wait() - the one way out of a wait
  * @m: the current thread's M, with in_wait set
@@ -255,15 +279,19 @@ bool machine_leave_wait(struct gsched_m *m, enum gsched_m_state state)
 {
 	lockdep_assert_held(&m->domain->lock);
 	if (m->grant) {
+		machine_count_grant(m);
 		m->p = m->grant;
 		m->grant = NULL;
+		m->lost_ns = 0;
 		clear_bit(M_LOST, &m->flags);
 	} else {
 		slot_unlist(m, state);
 		if (state == GSCHED_M_FREE) {
 			m->seq = 0;
+			m->lost_ns = 0;
 			clear_bit(M_LOST, &m->flags);
 		} else {
+			m->excess_ns = ktime_get_mono_fast_ns();
 			set_bit(M_LOST, &m->flags);
 		}
 	}
@@ -381,6 +409,7 @@ int machine_park(struct gsched_m *m, const struct gsched_park *arg)
 			machine_leave_wait(m, GSCHED_M_ON);
 		} else {
 			d->stats.parks++;
+			trace_gsched_park(m, m->private);
 		}
 	}
 	machine_unlock_and_wake(d, flags, w);
@@ -412,6 +441,7 @@ int machine_unpark(struct gsched_domain *d, u32 id)
 		return -ENOENT;
 	}
 	d->stats.unparks++;
+	trace_gsched_unpark(m, m->state != GSCHED_M_PARKED);
 	if (m->state == GSCHED_M_PARKED) {
 		slot_wait(m);
 		machine_serve(d, NULL, &flags);
@@ -480,6 +510,7 @@ int machine_switch(struct gsched_m *m, u32 id)
 		return err;
 	}
 	d->stats.switches++;
+	trace_gsched_park(m, false);
 	m->in_wait = true;
 	rcu_read_lock();
 	if (m->permit) {
@@ -511,8 +542,10 @@ int machine_release(struct gsched_m *m)
 		return -ECANCELED;
 	}
 	m->p = NULL;
+	machine_end_excess(m);
 	slot_unlist(m, GSCHED_M_FREE);
 	m->seq = 0;
+	m->lost_ns = 0;
 	clear_bit(M_LOST, &m->flags);
 	machine_publish(m);
 	if (p)

@@ -28,6 +28,7 @@
 #include <linux/smp.h>
 
 #include "gsched.h"
+#include "trace.h"
 
 #define for_each_p(_d, _p) \
 	for (_p = (_d)->ps; _p < (_d)->ps + (_d)->nr_p; _p++)
@@ -355,6 +356,28 @@ void slot_idle(struct gsched_p *p)
 	WRITE_ONCE(d->status->nidle, d->status->nidle + 1);
 }
 
+/* When the M of a BLOCKED word fell asleep: read while it still sleeps. */
+static u64 slot_blocked_ns(const struct gsched_domain *d, u64 word)
+{
+	const struct gsched_m *m;
+
+	if (GSCHED_P_WORD_STATE(word) != GSCHED_P_BLOCKED)
+		return 0;
+	m = d->ms[GSCHED_P_WORD_M(word)];
+	return m ? READ_ONCE(m->status->blocked_ns) : ktime_get_mono_fast_ns();
+}
+
+/* @p, which was BLOCKED(@from) since @since, is given to @w. */
+static void slot_count_handoff(struct gsched_p *p, u32 from, struct gsched_m *w, u64 since)
+{
+	struct gsched_domain *d = p->domain;
+	u64 ns = ktime_get_mono_fast_ns() - since;
+
+	d->stats.handoffs++;
+	stats_took(d, GSCHED_HIST_HANDOFF, ns);
+	trace_gsched_handoff(p, from, w, ns);
+}
+
 /*
  * Gives a P to an M that is PARKED or WAITING, or about to be, if it still is what it was.
  * From now on it is w's: a grant is never withdrawn, w takes it up in machine_leave_wait().
@@ -363,6 +386,7 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 {
 	struct gsched_domain *d = p->domain;
 	u64 running = word_of(GSCHED_P_RUNNING, w);
+	u64 blocked_ns = slot_blocked_ns(d, old);
 
 	lockdep_assert_held(&d->lock);
 	if (cmpxchg(&p->word, old, running) != old)
@@ -372,7 +396,8 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_IDLE)
 		WRITE_ONCE(d->status->nidle, d->status->nidle - 1);
 	else if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
-		d->stats.handoffs++;
+		slot_count_handoff(p, GSCHED_P_WORD_M(old), w, blocked_ns);
+	trace_gsched_grant(p, GSCHED_P_WORD_STATE(old), w);
 	if (w->state == GSCHED_M_WAITING)
 		d->stats.grants_waiting++;
 	else if (!w->private)

@@ -2,8 +2,9 @@
 /*
  * stats.c - what GSCHED_IOC_INFO tells
  *
- * Each M counts for itself, without atomics, what happens in its own context; what happens under
- * the lock is counted in the domain. A domain's record is their sum.
+ * What happens to an M in its own context is counted by the CPU it runs on, without a lock; what
+ * happens under the lock is counted in the domain. A histogram takes a few lines of the cache to
+ * count in, so all of them are filled under the lock.
  */
 
 #include <linux/ktime.h>
@@ -15,39 +16,32 @@
 
 #define STATS_HOARD_NS	(100 * NSEC_PER_MSEC)
 
-/* Both are plain arrays of u64: adding one to the other needs no list of the names. */
-static void stats_add(struct gsched_m_stats *sum, const struct gsched_m_stats *add)
+/* A plain array of u64: adding one to another needs no list of the names. */
+static struct gsched_m_stats stats_sum(const struct gsched_domain *d)
 {
-	u64 *s = (u64 *)sum;
-	const u64 *a = (const u64 *)add;
+	struct gsched_m_stats sum = {};
+	u64 *s = (u64 *)&sum;
 	size_t i;
+	int cpu;
 
-	for (i = 0; i < sizeof(*sum) / sizeof(u64); i++)
-		s[i] += READ_ONCE(a[i]);
-}
+	for_each_possible_cpu(cpu) {
+		const u64 *a = (const u64 *)per_cpu_ptr(d->m_stats, cpu);
 
-/**
- * stats_retire() - keep what an M counted
- * @m: M that is no more
- */
-void stats_retire(struct gsched_m *m)
-{
-	lockdep_assert_held(&m->domain->lock);
-	stats_add(&m->domain->gone, &m->stats);
+		for (i = 0; i < sizeof(sum) / sizeof(u64); i++)
+			s[i] += READ_ONCE(a[i]);
+	}
+	return sum;
 }
 
 static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 {
-	struct gsched_m_stats sum;
+	struct gsched_m_stats sum = stats_sum(d);
+	const struct gsched_info_hist *border = &d->hist[GSCHED_HIST_BORDER];
 	struct gsched_stats l;
 	unsigned long flags;
-	u32 id;
 
 	flags = slot_lock(d);
 	l = d->stats;
-	sum = d->gone;
-	for_each_set_bit(id, d->ids, d->max_m)
-		stats_add(&sum, &d->ms[id]->stats);
 	*info = (struct gsched_info_domain) {
 		.nr_p = d->nr_p,
 		.nr_m = d->status->nr_m,
@@ -58,6 +52,8 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 		.making = d->making + d->nmade,
 		.slice_ns = d->slice_ns,
 		.grace_ns = domain_grace(d),
+		.borders = border->count,
+		.border_ns = border->sum_ns,
 	};
 	slot_unlock(d, flags);
 
@@ -67,8 +63,6 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 	info->handoffs = l.handoffs;
 	info->blocks_nopreempt = sum.blocks_nopreempt;
 	info->lost = sum.lost;
-	info->borders = sum.borders;
-	info->border_ns = sum.border_ns;
 	info->grants_waiting = l.grants_waiting;
 	info->grants_parked = l.grants_parked;
 	info->parks = l.parks;
@@ -107,6 +101,18 @@ static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
 		.cpu = d->ps[id].cpu,
 		.policy_ns = d->ps[id].policy_ns,
 	};
+	slot_unlock(d, flags);
+	return 0;
+}
+
+static int stats_hist(struct gsched_domain *d, u32 which, struct gsched_info_hist *info)
+{
+	unsigned long flags;
+
+	if (which >= GSCHED_NR_HIST)
+		return -ENOENT;
+	flags = slot_lock(d);
+	*info = d->hist[which];
 	slot_unlock(d, flags);
 	return 0;
 }
@@ -168,6 +174,7 @@ int stats_info(struct gsched_domain *d, struct gsched_info *arg)
 		struct gsched_info_domain domain;
 		struct gsched_info_p p;
 		struct gsched_info_m m;
+		struct gsched_info_hist hist;
 	} rec;
 	void __user *buf = u64_to_user_ptr(arg->buf);
 	u32 size, n;
@@ -188,6 +195,10 @@ int stats_info(struct gsched_domain *d, struct gsched_info *arg)
 	case GSCHED_INFO_M:
 		size = sizeof(rec.m);
 		err = stats_m(d, arg->index, &rec.m);
+		break;
+	case GSCHED_INFO_HIST:
+		size = sizeof(rec.hist);
+		err = stats_hist(d, arg->index, &rec.hist);
 		break;
 	default:
 		return -EINVAL;

@@ -625,7 +625,10 @@ TEST_F(api, info)
 	EXPECT_EQ(-ENOENT, INFO(GSCHED_INFO_M, 0, sizeof(buf)));
 	EXPECT_EQ(-ENOENT, INFO(GSCHED_INFO_M, GS_MAX_M, sizeof(buf)));
 	EXPECT_EQ(-ENOENT, INFO(GSCHED_INFO_M, ~0U, sizeof(buf)));
-	EXPECT_EQ(-EINVAL, INFO(3, 0, sizeof(buf)));
+	EXPECT_EQ(0, INFO(GSCHED_INFO_HIST, GSCHED_HIST_EXCESS, sizeof(buf)));
+	EXPECT_EQ(sizeof(struct gsched_info_hist), arg.buf_size);
+	EXPECT_EQ(-ENOENT, INFO(GSCHED_INFO_HIST, GSCHED_HIST_EXCESS + 1, sizeof(buf)));
+	EXPECT_EQ(-EINVAL, INFO(GSCHED_INFO_HIST + 1, 0, sizeof(buf)));
 	EXPECT_EQ(-EINVAL, INFO(~0U, 0, sizeof(buf)));
 #undef INFO
 	EXPECT_EQ(-EFAULT, gs_info(gs, GSCHED_INFO_P, 0, (void *)8, 16));

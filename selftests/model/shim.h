@@ -19,6 +19,9 @@
 #include <stdlib.h>
 
 #define GSCHED_COMPAT_H	/* differences between kernels: nothing in it is for slot.c */
+#define GSCHED_TRACE_H	/* tracepoints */
+#define trace_gsched_handoff(p, from, to, ns) ((void)(ns))
+#define trace_gsched_grant(p, state, m) ((void)(m))
 
 typedef uint8_t u8;
 typedef uint32_t u32;
@@ -29,6 +32,9 @@ typedef int64_t s64;
 #define ____cacheline_aligned_in_smp __attribute__((aligned(64)))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define max(a, b) ((a) > (b) ? (a) : (b))
+#define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
+#define fls64(x) (64 - __builtin_clzll(x))
+#define __percpu
 #define unlikely(x) (x)
 
 /* ---- Words shared between threads ---- */

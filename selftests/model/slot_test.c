@@ -45,6 +45,7 @@ struct thread {
 static struct gsched_domain dom;
 static struct gsched_p ps[NR_P];
 static struct thread threads[NR_M];
+static struct gsched_m *ms[NR_M];
 static struct gsched_status status;
 static struct gsched_hint hint;
 static struct gsched_p_status p_status[NR_P];
@@ -102,6 +103,7 @@ static void setup(u32 nr_p, u32 nr_m, u32 seed)
 	memset(&dom, 0, sizeof(dom));
 	pthread_mutex_init(&dom.lock.mutex, NULL);
 	dom.ps = ps;
+	dom.ms = ms;
 	dom.nr_p = nr_p;
 	dom.max_p = NR_P;
 	dom.max_m = NR_M;
@@ -123,6 +125,7 @@ static void setup(u32 nr_p, u32 nr_m, u32 seed)
 		threads[i].m.id = i;
 		threads[i].m.domain = &dom;
 		threads[i].m.status = &m_status[i];
+		ms[i] = &threads[i].m;
 		threads[i].m.hint = &m_hint[i];
 		threads[i].m.state = GSCHED_M_FREE;
 		INIT_LIST_HEAD(&threads[i].m.link);

@@ -12,7 +12,8 @@ shift
 # Where slot.c and gsched.h include a header of the kernel they get an empty one; shim.h, before all
 # of it, has what they need. The contract itself is the real one.
 headers=$program.headers
-mkdir -p "$headers/linux"
+mkdir -p "$headers/linux" "$headers/trace"
+: > "$headers/trace/define_trace.h"
 sed -n 's/^#include <linux\/\(.*\)>$/\1/p' "$top"/kmod/slot.c "$top"/kmod/gsched.h |
 	while read -r header; do
 		[ "$header" = gsched.h ] || : > "$headers/linux/$header"

@@ -63,6 +63,8 @@
 #define GSCHED_MAX_M		10000
 /** GSCHED_PARK_WORDS: number of words in the hint pages for GSCHED_PARK_COMPARE */
 #define GSCHED_PARK_WORDS	1024
+/** GSCHED_HIST_BUCKETS: number of buckets of a struct gsched_info_hist */
+#define GSCHED_HIST_BUCKETS	40
 /** GSCHED_M_OLDEST: in place of an M's id in SWITCH: the M that has been WAITING longest */
 #define GSCHED_M_OLDEST		0xffffffffU
 
@@ -577,11 +579,30 @@ struct gsched_stop {
  * @GSCHED_INFO_DOMAIN: struct gsched_info_domain
  * @GSCHED_INFO_P: struct gsched_info_p of one P
  * @GSCHED_INFO_M: struct gsched_info_m of one M
+ * @GSCHED_INFO_HIST: struct gsched_info_hist of one enum gsched_hist
  */
 enum gsched_info_what {
 	GSCHED_INFO_DOMAIN	= 0,
 	GSCHED_INFO_P		= 1,
 	GSCHED_INFO_M		= 2,
+	GSCHED_INFO_HIST	= 3,
+};
+
+/**
+ * enum gsched_hist - the times that a domain keeps histograms of
+ * @GSCHED_HIST_HANDOFF: an M fell asleep, until its P was given to another M
+ * @GSCHED_HIST_START: an M was granted a P, until it runs in the kernel and takes it up
+ * @GSCHED_HIST_UNBLOCK: an M woke without the P it had, until it was granted one
+ * @GSCHED_HIST_BORDER: an M waited at the border; the sum is @border_ns of struct gsched_info_domain
+ * @GSCHED_HIST_EXCESS: an M ran without a P, in the kernel or past the border, until it stopped;
+ *	what it slept in between does not count
+ */
+enum gsched_hist {
+	GSCHED_HIST_HANDOFF	= 0,
+	GSCHED_HIST_START	= 1,
+	GSCHED_HIST_UNBLOCK	= 2,
+	GSCHED_HIST_BORDER	= 3,
+	GSCHED_HIST_EXCESS	= 4,
 };
 
 /**
@@ -590,13 +611,13 @@ enum gsched_info_what {
  * @size: in, sizeof(struct gsched_info)
  * @flags: in, 0
  * @what: in, enum gsched_info_what
- * @index: in, the P or the M; 0 for the domain
+ * @index: in, the P, the M or the enum gsched_hist; 0 for the domain
  * @buf: in, where to put the record
  * @buf_size: in, bytes at @buf; a longer record is cut off, a shorter one filled up with zeroes.
  *	out, bytes of the record as this kernel knows it
  * @__reserved: in, 0
  *
- * Errors: ENOENT (no such P or M). Any thread of the process may call it, registered or not.
+ * Errors: ENOENT (no such P, M or histogram). Any thread of the process may call it, registered or not.
  */
 struct gsched_info {
 	__u32	size;
@@ -734,6 +755,21 @@ struct gsched_info_m {
 	__u64	blocked_ns;
 	__u64	lost_ns;
 	__u64	granted_ns;
+};
+
+/**
+ * struct gsched_info_hist - how long something took, since SETUP
+ * @count: how often it happened
+ * @sum_ns: nanoseconds of all of them
+ * @max_ns: of the longest
+ * @bucket: how many took from 2^i to below 2^(i+1) ns, by i; the first includes 0, the last
+ *	everything longer
+ */
+struct gsched_info_hist {
+	__u64	count;
+	__u64	sum_ns;
+	__u64	max_ns;
+	__u64	bucket[GSCHED_HIST_BUCKETS];
 };
 
 /** GSCHED_IOC_TYPE: the letter of the calls below; their numbers are registered from 0x80 */

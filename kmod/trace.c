@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trace.c - where the tracepoints of trace.h are made
+ */
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
