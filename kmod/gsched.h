@@ -172,7 +172,7 @@ struct gsched_domain {
 	u32			nmade;		/* L: those that have, and not PARKed yet */
 	bool			break_poll;	/* L: a P had use and there was no M: tell poll() */
 	struct gsched_stats	stats;		/* L */
-	struct gsched_m_stats __percpu *m_stats; /* I: changed by stats_inc() and stats_add() */
+	struct gsched_m_stats __percpu *m_stats; /* I: counted up by stats_inc() */
 	struct gsched_info_hist	hist[GSCHED_NR_HIST]; /* L: by enum gsched_hist */
 
 	struct llist_head	reap;		/* dead Ms */
@@ -217,7 +217,6 @@ static inline struct gsched_m *gsched_current(void)
  * wherever it is.
  */
 #define stats_inc(d, what)	this_cpu_inc((d)->m_stats->what)
-#define stats_add(d, what, n)	this_cpu_add((d)->m_stats->what, n)
 
 /* Something has taken @ns. Under the lock. */
 static inline void stats_took(struct gsched_domain *d, enum gsched_hist which, u64 ns)
