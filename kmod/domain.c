@@ -125,6 +125,7 @@ static void domain_free(struct kref *ref)
 	struct gsched_domain *d = container_of(ref, struct gsched_domain, ref);
 	u32 i;
 
+	debugfs_remove_domain(d);
 	irq_work_sync(&d->reaper);
 	if (d->ready) {
 		for (i = 0; i < d->max_p; i++)
@@ -302,6 +303,8 @@ int domain_setup(struct gsched_domain *d, struct gsched_setup *arg)
 	smp_store_release(&d->ready, true);
 out:
 	mutex_unlock(&d->setup);
+	if (!err)
+		debugfs_add_domain(d);
 	return err;
 }
 

@@ -45,6 +45,7 @@
 
 #include "compat.h"
 
+struct dentry;
 struct gsched_domain;
 struct gsched_m;
 
@@ -181,6 +182,7 @@ struct gsched_domain {
 	struct wait_queue_head	poll_wq;
 
 	u32			id;		/* I: number, for who looks from outside */
+	struct dentry		*dir;		/* I: its folder in debugfs */
 	struct pid		*pid;		/* I: thread group that opened the file */
 	struct mm_struct	*mm;		/* I: its memory, held by mmgrab() */
 	struct mutex		setup;		/* one SETUP */
@@ -313,6 +315,16 @@ void domain_close(struct gsched_domain *d);
 int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma);
 
 /* stats.c */
+void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info);
+int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info);
+int stats_m(struct gsched_domain *d, u32 id, struct gsched_info_m *info);
+int stats_hist(struct gsched_domain *d, u32 which, struct gsched_info_hist *info);
 int stats_info(struct gsched_domain *d, struct gsched_info *arg);
+
+/* debugfs.c */
+void debugfs_add_domain(struct gsched_domain *d);
+void debugfs_remove_domain(struct gsched_domain *d);
+void debugfs_module_init(void);
+void debugfs_module_exit(void);
 
 #endif /* GSCHED_GSCHED_H */

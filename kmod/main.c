@@ -325,6 +325,7 @@ static int __init gsched_init(void)
 	err = border_module_init();
 	if (err)
 		goto err_wq;
+	debugfs_module_init();
 	preempt_notifier_inc();
 	err = misc_register(&gsched_misc);
 	if (err)
@@ -333,6 +334,7 @@ static int __init gsched_init(void)
 
 err_notifier:
 	preempt_notifier_dec();
+	debugfs_module_exit();
 	border_module_exit();
 err_wq:
 	destroy_workqueue(gsched_wq);
@@ -348,6 +350,7 @@ static void __exit gsched_exit(void)
 	destroy_workqueue(gsched_wq);
 	rcu_barrier();
 	preempt_notifier_dec();
+	debugfs_module_exit();
 }
 
 module_init(gsched_init);

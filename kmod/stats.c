@@ -33,7 +33,12 @@ static struct gsched_m_stats stats_sum(const struct gsched_domain *d)
 	return sum;
 }
 
-static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
+/**
+ * stats_domain() - the record of a domain
+ * @d: domain
+ * @info: out
+ */
+void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 {
 	struct gsched_m_stats sum = stats_sum(d);
 	const struct gsched_info_hist *border = &d->hist[GSCHED_HIST_BORDER];
@@ -84,7 +89,15 @@ static void stats_domain(struct gsched_domain *d, struct gsched_info_domain *inf
 	info->retakes_nopreempt = sum.retakes_nopreempt;
 }
 
-static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
+/**
+ * stats_p() - the record of a P
+ * @d: domain
+ * @id: the P
+ * @info: out
+ *
+ * Return: 0, -ENOENT.
+ */
+int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
 {
 	unsigned long flags;
 	u64 word;
@@ -105,7 +118,15 @@ static int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
 	return 0;
 }
 
-static int stats_hist(struct gsched_domain *d, u32 which, struct gsched_info_hist *info)
+/**
+ * stats_hist() - one histogram
+ * @d: domain
+ * @which: enum gsched_hist
+ * @info: out
+ *
+ * Return: 0, -ENOENT.
+ */
+int stats_hist(struct gsched_domain *d, u32 which, struct gsched_info_hist *info)
 {
 	unsigned long flags;
 
@@ -128,7 +149,15 @@ static u32 stats_p_of(const struct gsched_domain *d, const struct gsched_m *m)
 	return 0;
 }
 
-static int stats_m(struct gsched_domain *d, u32 id, struct gsched_info_m *info)
+/**
+ * stats_m() - the record of an M
+ * @d: domain
+ * @id: the M
+ * @info: out; the thread's id is the one in the current pid namespace
+ *
+ * Return: 0, -ENOENT.
+ */
+int stats_m(struct gsched_domain *d, u32 id, struct gsched_info_m *info)
 {
 	unsigned long flags = slot_lock(d);
 	struct gsched_m *m = id < d->max_m ? d->ms[id] : NULL;
