@@ -44,6 +44,7 @@ expected_files()
 		usr/lib/modules-load.d/gsched.conf
 		usr/lib/sysusers.d/gsched.conf
 		usr/lib/udev/rules.d/60-gsched.rules
+		usr/local/bin/gsched-stat
 		usr/local/include/grt.h
 		usr/local/include/grt/base.h
 		usr/local/include/grt/chan.h
