@@ -73,6 +73,18 @@ guest()
 	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" -- "$@"
 }
 
+# The programs that read tracepoints, from this machine, in a guest.
+trace_tools()
+{
+	local tool bins=()
+
+	for tool in perf trace-cmd bpftrace; do
+		bins+=(--bin "$(command -v "$tool")")
+	done
+	"$vm" --cpus 1 --timeout 300 --root "$stage_dir" "${bins[@]}" -- \
+		/kselftest/gsched/tools_test.sh
+}
+
 model()
 {
 	"$top/selftests/model/run.sh" --short
@@ -92,6 +104,9 @@ stages=(
 	"host_grt"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
+	"trace_6.12 guest 1 6.12 /kselftest/gsched/tracefs_test"
+	"trace_6.1 guest 1 6.1 /kselftest/gsched/tracefs_test"
+	"trace_tools"
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"

@@ -20,8 +20,8 @@ set -euo pipefail
 # linked with libelf1.
 build=(gcc gcc-12 libc6-dev libssl-dev make pahole pkgconf)
 demo=("${build[@]}" busybox-static cpio libelf1 qemu-system-x86 xz-utils)
-check=("${demo[@]}" clang codespell coccinelle g++ gdb libdw-dev liburing-dev libunwind-dev
-       perl python3 rsync sparse spin valgrind)
+check=("${demo[@]}" bpftrace clang codespell coccinelle g++ gdb libdw-dev liburing-dev libunwind-dev linux-perf
+       perl python3 rsync sparse spin trace-cmd valgrind)
 # shellcheck disable=SC2034 # by name, in main()
 bench=("${check[@]}" golang-go libboost-fiber-dev)
 
