@@ -52,6 +52,10 @@ static const struct {
 	NAME(retakes),
 	NAME(retakes_kept),
 	NAME(retakes_nopreempt),
+	NAME(stops),
+	NAME(stop_ns),
+	NAME(stop_max_ns),
+	NAME(resizes),
 };
 
 /* A field that is added to the record goes to the end of both. */

@@ -195,7 +195,7 @@ void domain_close(struct gsched_domain *d)
 		machine_unlock_and_wake(d, flags, m);
 		flags = slot_lock(d);
 	}
-	slot_unlock(d, flags);
+	machine_unlock_and_wake(d, flags, d->stopper && d->stopper->in_wait ? d->stopper : NULL);
 	wake_up_poll(&d->poll_wq, EPOLLERR | EPOLLHUP);
 }
 

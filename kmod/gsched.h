@@ -82,6 +82,10 @@ struct gsched_stats {
 	u64 wakes_again;
 	u64 switches;
 	u64 deaths;
+	u64 stops;
+	u64 stop_ns;
+	u64 stop_max_ns;
+	u64 resizes;
 };
 
 struct gsched_p {
@@ -148,10 +152,10 @@ struct gsched_domain {
 	raw_spinlock_t		lock;
 	bool			closed;		/* L: nothing changes any more */
 
-	struct gsched_p		*ps;		/* I: max_p of them, nr_p in use */
+	struct gsched_p		*ps;		/* I: max_p of them, those from nr_p on DEAD */
 	struct gsched_m		**ms;		/* L: by id, max_m of them */
 	unsigned long		*ids;		/* L: which ids are taken */
-	u32			nr_p;		/* I */
+	u32			nr_p;		/* L: changed by RESIZE */
 	u32			max_p;		/* I */
 	u32			max_m;		/* I */
 	u32			spare;		/* L */
@@ -171,6 +175,11 @@ struct gsched_domain {
 	u32			nlent;		/* L: Ms that a signal let out of PARK */
 	u32			making;		/* L: Ms announced, which have not REGISTERed yet */
 	u32			nmade;		/* L: those that have, and not PARKed yet */
+	struct gsched_m		*stopper;	/* L: whose stop of the world is in force */
+	struct gsched_p		*exempt;	/* L: its P, which the stop leaves alone */
+	u32			nstopped;	/* L: STOPPED Ps */
+	u64			stop_since;	/* L: when the stop began */
+	u64			stop_insist;	/* L: when to send the others to the border */
 	bool			break_poll;	/* L: a P had use and there was no M: tell poll() */
 	struct gsched_stats	stats;		/* L */
 	struct gsched_m_stats __percpu *m_stats; /* I: counted up by stats_inc() */
@@ -239,7 +248,6 @@ bool slot_block(struct gsched_p *p, struct gsched_m *m);
 bool slot_return(struct gsched_p *p, struct gsched_m *m);
 bool slot_has_use(struct gsched_p *p, bool stopped);
 bool slot_is_of(const struct gsched_p *p, const struct gsched_m *m);
-void slot_idle(struct gsched_p *p);
 struct gsched_m *slot_serve(struct gsched_domain *d);
 struct gsched_m *slot_hand(struct gsched_p *p);
 struct gsched_m *slot_hand_blocked(struct gsched_p *p);
@@ -249,15 +257,23 @@ struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bo
 bool slot_switch(struct gsched_m *m, struct gsched_m *x);
 void slot_wait(struct gsched_m *m);
 void slot_unlist(struct gsched_m *m, enum gsched_m_state state);
+void slot_stop(struct gsched_m *m);
+bool slot_world_stopped(const struct gsched_m *m);
+void slot_start(struct gsched_domain *d);
+struct gsched_m *slot_restart(struct gsched_p *p);
+void slot_resize(struct gsched_m *m, u32 nr_p);
 
 /* machine.c */
 struct gsched_m *machine_new(struct gsched_domain *d, bool made);
 void machine_put(struct gsched_m *m);
 void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags, struct gsched_m *w);
+void machine_restart(struct gsched_domain *d);
 void machine_detach(struct gsched_m *m);
 void machine_reap(struct gsched_m *m);
+u64 machine_deadline(u64 ns);
 int machine_sleep(struct gsched_m *m, u64 deadline_ns);
 bool machine_leave_wait(struct gsched_m *m, enum gsched_m_state state);
+void machine_publish(struct gsched_m *m);
 void machine_join(struct gsched_m *m, unsigned long *flags);
 int machine_park(struct gsched_m *m, const struct gsched_park *arg);
 int machine_unpark(struct gsched_domain *d, u32 id);
@@ -266,6 +282,11 @@ int machine_switch(struct gsched_m *m, u32 id);
 int machine_release(struct gsched_m *m);
 int machine_acquire(struct gsched_m *m, u64 deadline_ns);
 int machine_make(struct gsched_domain *d, s32 n);
+
+/* monitor.c */
+int monitor_stop(struct gsched_m *m, struct gsched_stop *arg);
+int monitor_start(struct gsched_m *m);
+int monitor_resize(struct gsched_m *m, u32 nr_p);
 
 /* border.c */
 void border_init(struct gsched_m *m);

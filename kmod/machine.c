@@ -122,7 +122,8 @@ static void machine_settle(struct gsched_m *m)
 
 /*
  * The M is no more: its P goes on, its id may be used again. By the M itself or by the reaper. What
- * it holds is found through m->p, which only m writes, and m is quiet.
+ * it holds is found through m->p, which only m writes, and m is quiet. When a stopper goes the
+ * world starts: the caller hands its Ps on, for which the lock is dropped now and then.
  */
 static struct gsched_m *machine_retire(struct gsched_m *m)
 {
@@ -130,6 +131,8 @@ static struct gsched_m *machine_retire(struct gsched_m *m)
 	struct gsched_p *p = m->grant ?: m->p;
 
 	lockdep_assert_held(&d->lock);
+	if (d->stopper == m)
+		slot_start(d);
 	slot_unlist(m, GSCHED_M_DEAD);
 	m->grant = NULL;
 	m->p = NULL;
@@ -161,6 +164,40 @@ void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags, struc
 }
 
 /**
+ * machine_restart() - hand on the Ps that a stop of the world had taken
+ * @d: domain, after slot_start()
+ *
+ * Context: any where the domain's lock may be taken.
+ */
+void machine_restart(struct gsched_domain *d)
+{
+	unsigned long flags = slot_lock(d);
+	struct gsched_m *w;
+	u32 id;
+
+	for (id = 0; !d->closed && id < d->nr_p; id++) {
+		w = slot_restart(&d->ps[id]);
+		if (!w)
+			continue;
+		machine_unlock_and_wake(d, flags, w);
+		flags = slot_lock(d);
+	}
+	slot_unlock(d, flags);
+}
+
+static void machine_bury(struct gsched_m *m, bool died)
+{
+	struct gsched_domain *d = m->domain;
+	unsigned long flags = slot_lock(d);
+	bool starts = d->stopper == m;
+
+	d->stats.deaths += died;
+	machine_unlock_and_wake(d, flags, machine_retire(m));
+	if (starts)
+		machine_restart(d);
+}
+
+/**
  * machine_detach() - the current thread is an M no longer
  * @m: the current thread's M, not in a wait
  *
@@ -169,12 +206,7 @@ void machine_unlock_and_wake(struct gsched_domain *d, unsigned long flags, struc
  */
 void machine_detach(struct gsched_m *m)
 {
-	struct gsched_domain *d = m->domain;
-	unsigned long flags = slot_lock(d);
-
-	if (current->flags & PF_EXITING)
-		d->stats.deaths++;
-	machine_unlock_and_wake(d, flags, machine_retire(m));
+	machine_bury(m, current->flags & PF_EXITING);
 	preempt_disable();
 	preempt_notifier_unregister(&m->notifier);
 	preempt_enable();
@@ -189,18 +221,19 @@ void machine_detach(struct gsched_m *m)
  */
 void machine_reap(struct gsched_m *m)
 {
-	struct gsched_domain *d = m->domain;
-	unsigned long flags = slot_lock(d);
-
-	d->stats.deaths++;
-	machine_unlock_and_wake(d, flags, machine_retire(m));
+	machine_bury(m, true);
 	machine_put(m);
 }
 
 /* ---- Waits ---- */
 
-/* Deadlines come in the caller's time namespace (protocol 6). */
-static u64 machine_deadline(u64 ns)
+/**
+ * machine_deadline() - a deadline in the host's time
+ * @ns: in the caller's time namespace, or GSCHED_FOREVER (protocol 6)
+ *
+ * Return: CLOCK_MONOTONIC of the host, or GSCHED_FOREVER.
+ */
+u64 machine_deadline(u64 ns)
 {
 	u64 host = min_t(u64, ns, KTIME_MAX);
 
@@ -220,11 +253,12 @@ static u64 machine_deadline(u64 ns)
 }
 
 /**
- * machine_sleep() - sleep in PARK, SWITCH, ACQUIRE or the border
+ * machine_sleep() - sleep in PARK, SWITCH, ACQUIRE, STOP or the border
  * @m: the current thread's M, with in_wait set
  * @deadline_ns: CLOCK_MONOTONIC of the host, or GSCHED_FOREVER
  *
- * Return: 0 when a P was granted or the domain closed, -EINTR, -ETIMEDOUT.
+ * Return: 0 when a P was granted, the world has stopped for it, or the domain closed; -EINTR,
+ * -ETIMEDOUT.
  */
 int machine_sleep(struct gsched_m *m, u64 deadline_ns)
 {
@@ -235,7 +269,7 @@ int machine_sleep(struct gsched_m *m, u64 deadline_ns)
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 		ret = 0;
-		if (READ_ONCE(m->grant) || READ_ONCE(m->domain->closed))
+		if (READ_ONCE(m->grant) || READ_ONCE(m->domain->closed) || slot_world_stopped(m))
 			break;
 		ret = -EINTR;
 		if (signal_pending(current))
@@ -248,8 +282,11 @@ int machine_sleep(struct gsched_m *m, u64 deadline_ns)
 	return ret;
 }
 
-/* The line that the entry protocol of the library reads; always before user mode. */
-static void machine_publish(struct gsched_m *m)
+/**
+ * machine_publish() - write the line that the library's entry protocol reads
+ * @m: the current thread's M, always before it reaches user mode
+ */
+void machine_publish(struct gsched_m *m)
 {
 	u64 word = m->p ? m->p->id + 1 : 0;
 
@@ -372,7 +409,8 @@ static int machine_sleep_parked(struct gsched_m *m, u64 deadline_ns, bool restar
  * One section under the lock gives the P up, publishes and looks again (slot_park()). A permit is
  * taken first: with a P it is kept; without one the M is WAITING.
  *
- * Return: 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, -ERESTARTNOHAND.
+ * Return: 0, -EAGAIN, -ETIMEDOUT, -ECANCELED, -ERESTARTNOHAND, -EDEADLK (a stopper: nobody else
+ * could start the world).
  */
 int machine_park(struct gsched_m *m, const struct gsched_park *arg)
 {
@@ -384,6 +422,10 @@ int machine_park(struct gsched_m *m, const struct gsched_park *arg)
 
 	clear_bit(M_RESTART, &m->flags);
 	flags = slot_lock(d);
+	if (d->stopper == m) {
+		slot_unlock(d, flags);
+		return -EDEADLK;
+	}
 	if (m->made) {
 		m->made = false;
 		d->nmade--;
@@ -528,7 +570,7 @@ int machine_switch(struct gsched_m *m, u32 id)
  * machine_release() - GSCHED_IOC_RELEASE
  * @m: the current thread's M
  *
- * Return: 0, also without a P; -ECANCELED.
+ * Return: 0, also without a P; -ECANCELED, -EDEADLK (a stopper).
  */
 int machine_release(struct gsched_m *m)
 {
@@ -537,9 +579,9 @@ int machine_release(struct gsched_m *m)
 	struct gsched_p *p = m->p;
 	struct gsched_m *w = NULL;
 
-	if (d->closed) {
+	if (d->closed || d->stopper == m) {
 		slot_unlock(d, flags);
-		return -ECANCELED;
+		return d->closed ? -ECANCELED : -EDEADLK;
 	}
 	m->p = NULL;
 	machine_end_excess(m);

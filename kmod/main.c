@@ -29,6 +29,8 @@ union gsched_arg {
 	struct gsched_switch swtch;
 	struct gsched_acquire acquire;
 	struct gsched_make make;
+	struct gsched_resize resize;
+	struct gsched_stop stop;
 	struct gsched_tune tune;
 	struct gsched_info info;
 };
@@ -91,6 +93,21 @@ static int ioc_make(struct gsched_domain *d, struct gsched_m *m, union gsched_ar
 	return machine_make(d, arg->make.n);
 }
 
+static int ioc_resize(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
+{
+	return monitor_resize(m, arg->resize.nr_p);
+}
+
+static int ioc_stop(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
+{
+	return monitor_stop(m, &arg->stop);
+}
+
+static int ioc_start(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
+{
+	return monitor_start(m);
+}
+
 static int ioc_tune(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
 	return domain_tune(d, &arg->tune);
@@ -130,9 +147,9 @@ static const struct gsched_call {
 	{ ioc_release, 0, 0, CALL_SELF, 0 },
 	{ ioc_acquire, SIZE(acquire), 0, CALL_SELF, 0 },
 	{ ioc_make, SIZE(make), RESERVED(make), 0, 0 },
-	{ NULL },	/* RESIZE */
-	{ NULL },	/* STOP */
-	{ NULL },	/* START */
+	{ ioc_resize, SIZE(resize), RESERVED(resize), CALL_SELF, 0 },
+	{ ioc_stop, SIZE(stop), 0, CALL_SELF | CALL_OUT, 0 },
+	{ ioc_start, 0, 0, CALL_SELF, 0 },
 	{ NULL },	/* PREEMPT */
 	{ ioc_tune, SIZE(tune), 0, 0, GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE | GSCHED_TUNE_POLICY |
 				      GSCHED_TUNE_CPU | GSCHED_TUNE_SPARE },
@@ -214,7 +231,9 @@ static long gsched_ioctl(struct file *file, unsigned int cmd, unsigned long user
 			return -ESRCH;
 	}
 	ret = call->fn(d, m, &arg);
-	if (!ret && call->how & CALL_OUT && copy_to_user((void __user *)user, &arg, call->size))
+	/* a STOP that runs out of time says who has not stopped */
+	if ((!ret || ret == -ETIMEDOUT) && call->how & CALL_OUT &&
+	    copy_to_user((void __user *)user, &arg, call->size))
 		ret = -EFAULT;
 	if (m && cmd != GSCHED_IOC_UNREGISTER) {
 		if (ret == -ECANCELED)

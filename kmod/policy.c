@@ -27,6 +27,8 @@
  * @p: slot, BLOCKED(@m) or RUNNING(@m)
  * @m: M
  *
+ * A stop of the world waits for no policy.
+ *
  * The policy may be changed at the same time: then the answer is of the one or the other, and TUNE
  * has the slot looked at anew.
  *
@@ -37,6 +39,8 @@ u64 policy_delay(const struct gsched_p *p, const struct gsched_m *m)
 {
 	u64 delay = READ_ONCE(p->policy_ns);
 
+	if (READ_ONCE(p->domain->status->stw))
+		return 0;
 	switch (READ_ONCE(p->policy)) {
 	case GSCHED_POLICY_NOW:
 		return 0;

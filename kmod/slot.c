@@ -6,10 +6,13 @@
  *
  * - slot_block() and slot_return(): the owner falls asleep and wakes first. One cmpxchg, no lock:
  *   this is the path that every sleep of every M takes.
- * - giving up a P (slot_idle(), then slot_hand(), slot_park() or slot_switch()): by the owner in
+ * - giving up a P (slot_vacate(), then slot_hand(), slot_park() or slot_switch()): by the owner in
  *   its own context, or by the reaper for a dead one, under the lock.
- * - slot_grant(): an IDLE or BLOCKED P gets a new owner, under the lock and by cmpxchg: against
- *   slot_return() a check and a plain store would make two owners.
+ * - slot_grant() and slot_halt(): an IDLE or BLOCKED P gets a new owner, or is STOPPED, under the
+ *   lock and by cmpxchg: against slot_return() a check and a plain store would make two owners.
+ *
+ * A stop of the world is part of that: while it is in force nothing is granted, and a P that is
+ * given up is STOPPED instead of IDLE. The stopper's P is exempt: nobody takes it, even BLOCKED.
  *
  * So a P leaves an M only in that M's own context or while it sleeps in the kernel. The entry
  * protocol of the library rests on this.
@@ -43,13 +46,15 @@ static u64 word_of(enum gsched_p_state state, const struct gsched_m *m)
 /*
  * How many more Ms the domain could use (protocol 4): the spare ones, and, after a P had use and
  * found none, as many as there are IDLE Ps; less those there are or will be. An M that a signal
- * let out of PARK comes back there, so it still counts.
+ * let out of PARK comes back there, so it still counts. A stopped world needs none.
  */
 static s32 slot_wanted(const struct gsched_domain *d)
 {
 	const struct gsched_status *st = d->status;
 	u32 need = d->spare + (st->starved ? max(1U, st->nidle) : 0);
 
+	if (d->stopper)
+		need = 0;
 	return (s32)need - (s32)(st->nparked + d->nlent + d->making + d->nmade);
 }
 
@@ -103,17 +108,22 @@ static bool hint_global(const struct gsched_domain *d)
 	return READ_ONCE(d->hint->gqlen);
 }
 
-/* A bit may be stale: it counts only if that P's ring or runnext is not empty. */
+/*
+ * A bit may be stale: it counts only if that P's ring or runnext is not empty. A sleeper looks
+ * without the lock, and may see the number of Ps as it was before a RESIZE: all max_p of them
+ * exist, and START looks again.
+ */
 static bool hint_others(const struct gsched_domain *d, const struct gsched_p *p)
 {
+	u32 nr_p = READ_ONCE(d->nr_p);
 	u32 base, id;
 
-	for (base = 0; base < d->nr_p; base += 64) {
+	for (base = 0; base < nr_p; base += 64) {
 		u64 bits = READ_ONCE(d->hint->has_work[base / 64]);
 
 		for (; bits; bits &= bits - 1) {
 			id = base + __builtin_ctzll(bits);
-			if (id < d->nr_p && &d->ps[id] != p && hint_own(&d->ps[id]))
+			if (id < nr_p && &d->ps[id] != p && hint_own(&d->ps[id]))
 				return true;
 		}
 	}
@@ -134,7 +144,10 @@ static bool hint_poll(const struct gsched_domain *d)
  * @stopped: its M is stopped or traced: only WAITING Ms count, the rest after 10 ms
  *
  * The conditions here and in the library's handoffp() must agree (R33, protocol 3.4): true
- * whenever findrunnable() would find something to do with this P.
+ * whenever findrunnable() would find something to do with this P. A stop of the world has use for
+ * every P but the stopper's, which nobody else has while it is in force.
+ *
+ * A sleeper that does not see the stop yet was BLOCKED before slot_stop() looked at its P.
  *
  * Context: any; with the lock held the answer is exact but for the hints.
  * Return: true if so.
@@ -144,6 +157,8 @@ bool slot_has_use(struct gsched_p *p, bool stopped)
 	const struct gsched_domain *d = p->domain;
 	const struct gsched_status *st = d->status;
 
+	if (READ_ONCE(st->stw))
+		return p != READ_ONCE(d->exempt);
 	if (READ_ONCE(st->nwaiting))
 		return true;
 	if (stopped)
@@ -271,6 +286,31 @@ static void slot_publish(struct gsched_p *p, u64 word)
 	WRITE_ONCE(p->status->word, word);
 }
 
+/* The header's and the stop's counts of Ps follow each change. */
+static void slot_count(struct gsched_domain *d, u64 word, int n)
+{
+	u32 state = GSCHED_P_WORD_STATE(word);
+
+	if (state == GSCHED_P_IDLE)
+		WRITE_ONCE(d->status->nidle, d->status->nidle + n);
+	else if (state == GSCHED_P_STOPPED)
+		WRITE_ONCE(d->nstopped, d->nstopped + n);
+}
+
+/* A change by a holder of the lock. False: the word is @old no more, nothing was done. */
+static bool slot_change(struct gsched_p *p, u64 old, u64 new)
+{
+	struct gsched_domain *d = p->domain;
+
+	lockdep_assert_held(&d->lock);
+	if (cmpxchg(&p->word, old, new) != old)
+		return false;
+	slot_publish(p, new);
+	slot_count(d, old, -1);
+	slot_count(d, new, 1);
+	return true;
+}
+
 /**
  * slot_block() - the M that holds a P is falling asleep
  * @p: slot, RUNNING(@m)
@@ -339,21 +379,13 @@ bool slot_is_of(const struct gsched_p *p, const struct gsched_m *m)
 	return word == word_of(GSCHED_P_RUNNING, m) || word == word_of(GSCHED_P_BLOCKED, m);
 }
 
-/**
- * slot_idle() - nobody holds a P any more
- * @p: slot that the caller owns, or whose owner is dead
- */
-void slot_idle(struct gsched_p *p)
+/* Nobody holds @p any more: the caller did, or its dead owner, or it is STOPPED or DEAD. */
+static void slot_vacate(struct gsched_p *p)
 {
-	struct gsched_domain *d = p->domain;
-	u64 idle = GSCHED_P_WORD(GSCHED_P_IDLE, 0);
-	u64 old = READ_ONCE(p->word);
+	enum gsched_p_state state = p->domain->stopper ? GSCHED_P_STOPPED : GSCHED_P_IDLE;
 
-	lockdep_assert_held(&d->lock);
-	while (!try_cmpxchg(&p->word, &old, idle))
+	while (!slot_change(p, READ_ONCE(p->word), GSCHED_P_WORD(state, 0)))
 		;
-	slot_publish(p, idle);
-	WRITE_ONCE(d->status->nidle, d->status->nidle + 1);
 }
 
 /* When the M of a BLOCKED word fell asleep: read while it still sleeps. */
@@ -385,17 +417,12 @@ static void slot_count_handoff(struct gsched_p *p, u32 from, struct gsched_m *w,
 static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 {
 	struct gsched_domain *d = p->domain;
-	u64 running = word_of(GSCHED_P_RUNNING, w);
 	u64 blocked_ns = slot_blocked_ns(d, old);
 
-	lockdep_assert_held(&d->lock);
-	if (cmpxchg(&p->word, old, running) != old)
+	if (!slot_change(p, old, word_of(GSCHED_P_RUNNING, w)))
 		return false;
-	slot_publish(p, running);
 	WRITE_ONCE(p->status->count, p->status->count + 1);
-	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_IDLE)
-		WRITE_ONCE(d->status->nidle, d->status->nidle - 1);
-	else if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
+	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
 		slot_count_handoff(p, GSCHED_P_WORD_M(old), w, blocked_ns);
 	trace_gsched_grant(p, GSCHED_P_WORD_STATE(old), w);
 	if (w->state == GSCHED_M_WAITING)
@@ -450,7 +477,8 @@ static void slot_starve(struct gsched_domain *d)
  * @d: domain
  *
  * Whoever makes an M WAITING calls this until it returns NULL, so that no M waits while a P is
- * IDLE or BLOCKED. It first tries the P that M held last: its caches may be warm there.
+ * IDLE or BLOCKED. It first tries the P that M held last: its caches may be warm there. While the
+ * world is stopped all wait; START serves them.
  *
  * Return: the M to wake (it may be the caller), or NULL.
  */
@@ -460,7 +488,7 @@ struct gsched_m *slot_serve(struct gsched_domain *d)
 	struct gsched_p *p;
 
 	lockdep_assert_held(&d->lock);
-	if (!w)
+	if (!w || d->stopper)
 		return NULL;
 	if (w->last_p && slot_try(w->last_p, w))
 		return w;
@@ -488,16 +516,30 @@ static struct gsched_m *slot_offer(struct gsched_p *p)
 	return w;
 }
 
+/* A P has stopped. With the last one the stop is complete: returns the stopper if it sleeps. */
+static struct gsched_m *slot_has_stopped(struct gsched_domain *d)
+{
+	u64 took;
+
+	if (d->nstopped < d->nr_p - 1)
+		return NULL;
+	took = ktime_get_mono_fast_ns() - d->stop_since;
+	d->stats.stop_ns += took;
+	d->stats.stop_max_ns = max(d->stats.stop_max_ns, took);
+	return d->stopper->in_wait ? d->stopper : NULL;
+}
+
 /**
  * slot_hand() - give up a P for good: hand(p) of protocol 2
  * @p: slot that the caller owns, or whose owner is dead
  *
- * Return: the M that has it now, to be woken, or NULL.
+ * Return: the M to be woken: the one that has it now, or the stopper of the world, whose stop this
+ * was the last P of; or NULL.
  */
 struct gsched_m *slot_hand(struct gsched_p *p)
 {
-	slot_idle(p);
-	return slot_offer(p);
+	slot_vacate(p);
+	return p->domain->stopper ? slot_has_stopped(p->domain) : slot_offer(p);
 }
 
 /* Does anybody want a P whose M runs? Not one that is needed only to have a P IDLE. */
@@ -505,6 +547,8 @@ static bool slot_is_wanted(struct gsched_p *p)
 {
 	struct gsched_domain *d = p->domain;
 
+	if (d->stopper)
+		return p != d->exempt;
 	if (d->status->nwaiting)
 		return true;
 	if (!slot_has_use(p, false))
@@ -557,12 +601,26 @@ static struct gsched_p *slot_find_blocked(struct gsched_domain *d)
 	return p;
 }
 
+/* STOPPED, if it is free for the taking and not the stopper's. */
+static bool slot_halt(struct gsched_p *p)
+{
+	for (;;) {
+		u64 word = READ_ONCE(p->word);
+		u32 state = GSCHED_P_WORD_STATE(word);
+
+		if ((state != GSCHED_P_IDLE && state != GSCHED_P_BLOCKED) || p == p->domain->exempt)
+			return false;
+		if (slot_change(p, word, GSCHED_P_WORD(GSCHED_P_STOPPED, 0)))
+			return true;
+	}
+}
+
 /**
  * slot_hand_blocked() - give a BLOCKED P on, for somebody has use for it
  * @p: slot
  *
  * If its M came back first, nothing happens. With no M to give it to it stays BLOCKED, which
- * spares the sleeper a trip over the border.
+ * spares the sleeper a trip over the border. While the world is being stopped it is STOPPED.
  *
  * Return: the M to wake, or NULL.
  */
@@ -575,6 +633,8 @@ struct gsched_m *slot_hand_blocked(struct gsched_p *p)
 	lockdep_assert_held(&d->lock);
 	if (GSCHED_P_WORD_STATE(word) != GSCHED_P_BLOCKED)
 		return NULL;
+	if (d->stopper)
+		return slot_halt(p) ? slot_has_stopped(d) : NULL;
 	if (!w) {
 		slot_starve(d);
 		return NULL;
@@ -592,7 +652,8 @@ struct gsched_m *slot_hand_blocked(struct gsched_p *p)
  * @done: out, no further step is needed
  * @nobody: out, there is a P and no M for it
  *
- * WAITING Ms are served first; then one PARKED M gets an IDLE or a BLOCKED P.
+ * WAITING Ms are served first; then one PARKED M gets an IDLE or a BLOCKED P. While the world is
+ * stopped there is nothing to do: START looks at the hints for every P.
  *
  * Return: the M to wake, or NULL.
  */
@@ -604,6 +665,8 @@ struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody)
 	lockdep_assert_held(&d->lock);
 	for (;;) {
 		*done = true;
+		if (d->stopper)
+			return NULL;
 		p = d->status->nidle ? slot_find(d, GSCHED_P_IDLE) : slot_find_blocked(d);
 		if (!p)
 			return NULL;
@@ -659,7 +722,9 @@ static void slot_take_any(struct gsched_domain *d, struct gsched_m *m, struct gs
  * The look comes after the P is IDLE and the M PARKED, with a full barrier between: an enqueuer
  * that saw neither has stored its work before the look. If there is work for it, or @word differs,
  * the M gets a P again (its own if it had one: the lock is held all the time): m->grant is set.
- * Only an M that had none and finds @word changed comes out without: it waits at the border.
+ * Only an M that had none and finds @word changed comes out without: it waits at the border. So
+ * does any M that finds it changed while the world is stopped: there is no P to be had, and START
+ * is who looks for work.
  *
  * Return: an M to wake, never @m itself, or NULL.
  */
@@ -673,13 +738,15 @@ struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bo
 	m->p = NULL;
 	slot_enlist_parked(m, m->private);
 	if (p)
-		slot_idle(p);
+		slot_vacate(p);
 	/* PARKED and IDLE before the look: pairs with the fence in wakep() */
 	smp_mb();
-	if (word && READ_ONCE(*word) != expected) {
+	*again = word && READ_ONCE(*word) != expected;
+	if (d->stopper)
+		return p ? slot_has_stopped(d) : NULL;
+	if (*again) {
 		if (p)
 			slot_try(p, m);
-		*again = true;
 		return NULL;
 	}
 	if (m->private)
@@ -701,17 +768,129 @@ struct gsched_m *slot_park(struct gsched_m *m, const u32 *word, u32 expected, bo
  * @x: another M
  *
  * Return: true if @x was PARKED or WAITING and has the P now; @m is then PARKED in the pool. False:
- * nothing changed.
+ * nothing changed, as always while the world is stopped.
  */
 bool slot_switch(struct gsched_m *m, struct gsched_m *x)
 {
 	struct gsched_p *p = m->p;
 
 	lockdep_assert_held(&m->domain->lock);
+	if (m->domain->stopper)
+		return false;
 	if (x->state != GSCHED_M_PARKED && x->state != GSCHED_M_WAITING)
 		return false;
 	slot_grant(p, word_of(GSCHED_P_RUNNING, m), x);
 	m->p = NULL;
 	slot_enlist_parked(m, false);
 	return true;
+}
+
+/* ---- The world ---- */
+
+/**
+ * slot_stop() - begin a stop of the world
+ * @m: the current thread's M, the stopper, which holds a P
+ *
+ * The stop is published, then IDLE and BLOCKED Ps are taken. Whoever holds one of those that are
+ * left gives it up by itself, is asked to, or falls asleep and sees the stop.
+ */
+void slot_stop(struct gsched_m *m)
+{
+	struct gsched_domain *d = m->domain;
+	struct gsched_p *p;
+
+	lockdep_assert_held(&d->lock);
+	d->stopper = m;
+	d->stop_since = ktime_get_mono_fast_ns();
+	WRITE_ONCE(d->exempt, m->p);
+	WRITE_ONCE(d->status->stw, 1);
+	/* before the words are read: pairs with the cmpxchg in slot_block() */
+	smp_mb();
+	for_each_p(d, p)
+		slot_halt(p);
+	slot_has_stopped(d);
+}
+
+/**
+ * slot_world_stopped() - is a stop complete?
+ * @m: M
+ *
+ * Context: any; with the lock held the answer stays true, as long as @m does nothing.
+ * Return: true if @m stopped the world and every P but its own is STOPPED.
+ */
+bool slot_world_stopped(const struct gsched_m *m)
+{
+	const struct gsched_domain *d = m->domain;
+
+	return READ_ONCE(d->stopper) == m && READ_ONCE(d->nstopped) == READ_ONCE(d->nr_p) - 1;
+}
+
+/**
+ * slot_start() - a stop of the world ends
+ * @d: domain
+ *
+ * The caller then calls slot_restart() for every P.
+ */
+void slot_start(struct gsched_domain *d)
+{
+	lockdep_assert_held(&d->lock);
+	d->stopper = NULL;
+	WRITE_ONCE(d->exempt, NULL);
+	WRITE_ONCE(d->status->stw, 0);
+}
+
+/**
+ * slot_restart() - hand on a P that a stop had taken
+ * @p: slot
+ *
+ * Between two of these the lock may be dropped to wake somebody, and the world be stopped anew: the
+ * Ps that are STOPPED still are that stop's then.
+ *
+ * Return: the M to wake, or NULL.
+ */
+struct gsched_m *slot_restart(struct gsched_p *p)
+{
+	lockdep_assert_held(&p->domain->lock);
+	if (p->domain->stopper || GSCHED_P_WORD_STATE(READ_ONCE(p->word)) != GSCHED_P_STOPPED)
+		return NULL;
+	return slot_hand(p);
+}
+
+/* The stopper's P is cut off: it gets the first one, as in a grant that it takes up at once. */
+static void slot_move_stopper(struct gsched_domain *d)
+{
+	struct gsched_m *m = d->stopper;
+	struct gsched_p *p = d->ps;
+
+	slot_change(p, READ_ONCE(p->word), word_of(GSCHED_P_RUNNING, m));
+	WRITE_ONCE(p->status->count, p->status->count + 1);
+	m->p = p;
+	m->last_p = p;
+	WRITE_ONCE(d->exempt, p);
+}
+
+/**
+ * slot_resize() - change the number of Ps
+ * @m: the current thread's M, whose stop of the world is complete
+ * @nr_p: how many, 1 to max_p
+ *
+ * Ps that come are STOPPED, for START to hand out; those that go are DEAD, and never freed: an M
+ * that sleeps still points to the one it had. A stopper on such a P has the first one afterwards.
+ */
+void slot_resize(struct gsched_m *m, u32 nr_p)
+{
+	struct gsched_domain *d = m->domain;
+	u32 id;
+
+	lockdep_assert_held(&d->lock);
+	if (m->p->id >= nr_p)
+		slot_move_stopper(d);
+	for (id = min(nr_p, d->nr_p); id < max(nr_p, d->nr_p); id++) {
+		enum gsched_p_state state = id < nr_p ? GSCHED_P_STOPPED : GSCHED_P_DEAD;
+		struct gsched_p *p = &d->ps[id];
+
+		slot_change(p, READ_ONCE(p->word), GSCHED_P_WORD(state, 0));
+	}
+	WRITE_ONCE(d->nr_p, nr_p);
+	WRITE_ONCE(d->status->nr_p, nr_p);
 }

@@ -87,6 +87,10 @@ void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 	info->retakes = sum.retakes;
 	info->retakes_kept = sum.retakes_kept;
 	info->retakes_nopreempt = sum.retakes_nopreempt;
+	info->stops = l.stops;
+	info->stop_ns = l.stop_ns;
+	info->stop_max_ns = l.stop_max_ns;
+	info->resizes = l.resizes;
 }
 
 /**
@@ -102,7 +106,7 @@ int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info)
 	unsigned long flags;
 	u64 word;
 
-	if (id >= d->nr_p)
+	if (id >= d->max_p)
 		return -ENOENT;
 	flags = slot_lock(d);
 	word = READ_ONCE(d->ps[id].word);

@@ -58,14 +58,14 @@ int gs_map(struct gs *gs)
 	return 0;
 }
 
-int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare)
+static int make_domain(struct gs *gs, unsigned int nr_p, unsigned int max_p, unsigned int spare)
 {
 	int ret;
 
 	memset(gs, 0, sizeof(*gs));
 	gs->setup.size = sizeof(gs->setup);
 	gs->setup.nr_p = nr_p;
-	gs->setup.max_p = nr_p;
+	gs->setup.max_p = max_p;
 	gs->setup.max_m = GS_MAX_M;
 	gs->setup.spare = spare;
 	gs->fd = gs_open();
@@ -77,6 +77,16 @@ int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare)
 	/* A refusal only makes a fault of an M more likely. */
 	mlockall(MCL_CURRENT);
 	return ret;
+}
+
+int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare)
+{
+	return make_domain(gs, nr_p, nr_p, spare);
+}
+
+int gs_make_domain_max(struct gs *gs, unsigned int nr_p, unsigned int max_p)
+{
+	return make_domain(gs, nr_p, max_p, 0);
 }
 
 int gs_register(struct gs *gs, __u32 flags, __u32 *m)
@@ -148,6 +158,28 @@ int gs_make(struct gs *gs, __s32 n)
 	struct gsched_make arg = { .size = sizeof(arg), .n = n };
 
 	return gs_ioctl(gs->fd, GSCHED_IOC_MAKE, &arg);
+}
+
+int gs_stop(struct gs *gs, __u64 deadline, struct gsched_stop *out)
+{
+	struct gsched_stop arg = { .size = sizeof(arg), .deadline_ns = deadline };
+	int ret = gs_ioctl(gs->fd, GSCHED_IOC_STOP, &arg);
+
+	if (out)
+		*out = arg;
+	return ret;
+}
+
+int gs_start(struct gs *gs)
+{
+	return gs_ioctl(gs->fd, GSCHED_IOC_START, NULL);
+}
+
+int gs_resize(struct gs *gs, __u32 nr_p)
+{
+	struct gsched_resize arg = { .size = sizeof(arg), .nr_p = nr_p };
+
+	return gs_ioctl(gs->fd, GSCHED_IOC_RESIZE, &arg);
 }
 
 int gs_info(struct gs *gs, __u32 what, __u32 index, void *buf, __u32 size)
@@ -467,6 +499,21 @@ long gs_do_unpark(struct gs_m *m, __u64 id, __u64 b)
 long gs_do_switch(struct gs_m *m, __u64 id, __u64 b)
 {
 	return gs_switch(m->gs, id);
+}
+
+long gs_do_stop(struct gs_m *m, __u64 deadline, __u64 out)
+{
+	return gs_stop(m->gs, deadline, (struct gsched_stop *)(uintptr_t)out);
+}
+
+long gs_do_start(struct gs_m *m, __u64 a, __u64 b)
+{
+	return gs_start(m->gs);
+}
+
+long gs_do_resize(struct gs_m *m, __u64 nr_p, __u64 b)
+{
+	return gs_resize(m->gs, nr_p);
 }
 
 long gs_do_wake(struct gs_m *m, __u64 a, __u64 b)

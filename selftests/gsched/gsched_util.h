@@ -78,6 +78,8 @@ int gs_ioctl(int fd, unsigned long cmd, void *arg);
  * in a fault unasked.
  */
 int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare);
+/* The same; RESIZE may ask for up to @max_p */
+int gs_make_domain_max(struct gs *gs, unsigned int nr_p, unsigned int max_p);
 int gs_map(struct gs *gs);
 int gs_register(struct gs *gs, __u32 flags, __u32 *m);
 int gs_unregister(struct gs *gs);
@@ -89,6 +91,10 @@ int gs_switch(struct gs *gs, __u32 m);
 int gs_release(struct gs *gs);
 int gs_acquire(struct gs *gs, __u64 deadline);
 int gs_make(struct gs *gs, __s32 n);
+/* @out: what it says of who has not stopped, or NULL */
+int gs_stop(struct gs *gs, __u64 deadline, struct gsched_stop *out);
+int gs_start(struct gs *gs);
+int gs_resize(struct gs *gs, __u32 nr_p);
 int gs_info(struct gs *gs, __u32 what, __u32 index, void *buf, __u32 size);
 
 /* ---- what INFO says; a failing INFO ends the program ---- */
@@ -167,6 +173,10 @@ long gs_do_park_word(struct gs_m *m, __u64 word, __u64 expected);
 long gs_do_unpark(struct gs_m *m, __u64 id, __u64 b);
 long gs_do_switch(struct gs_m *m, __u64 id, __u64 b);
 long gs_do_wake(struct gs_m *m, __u64 a, __u64 b);
+/* @out: a struct gsched_stop's address, or 0 */
+long gs_do_stop(struct gs_m *m, __u64 deadline, __u64 out);
+long gs_do_start(struct gs_m *m, __u64 a, __u64 b);
+long gs_do_resize(struct gs_m *m, __u64 nr_p, __u64 b);
 long gs_do_unregister(struct gs_m *m, __u64 a, __u64 b);
 /* read(2) of one byte */
 long gs_do_read(struct gs_m *m, __u64 fd, __u64 b);

@@ -35,6 +35,7 @@ typedef int64_t s64;
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
 #define fls64(x) (64 - __builtin_clzll(x))
 #define __percpu
+#define min(a, b) ((a) < (b) ? (a) : (b))
 #define unlikely(x) (x)
 
 /* ---- Words shared between threads ---- */

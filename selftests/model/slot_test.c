@@ -3,10 +3,12 @@
  * slot_test.c - drives kmod/slot.c, as it is, in user space
  *
  * slot_test sequences [SEED]: random calls, one at a time, against an oracle of its own that knows
- * who owns each P, in which order Ms wait, and what was granted.
+ * who owns each P, in which order Ms wait, what was granted, and whose stop of the world is in
+ * force.
  *
  * slot_test threads [SEED]: each M is a thread and falls asleep and comes back without the lock,
- * while others give its P on under it; a P with two owners in user mode ends the program.
+ * while others give its P on under it, stop the world and change the number of Ps; a P with two
+ * owners in user mode ends the program, as does anybody there in a stopped world.
  *
  * Both print TAP. What machine.c, hooks.c and border.c do around slot.c is done here by hand.
  */
@@ -30,6 +32,7 @@ enum place {
 	ASLEEP,		/* in the kernel, the P BLOCKED or taken */
 	LOST,		/* on its way to the border */
 	INWAIT,		/* in PARK, SWITCH, ACQUIRE or at the border */
+	STOPPING,	/* in STOP, with a P */
 };
 
 /* An M, and what the test knows of it that slot.c does not. */
@@ -116,6 +119,8 @@ static void setup(u32 nr_p, u32 nr_m, u32 seed)
 	status.nidle = nr_p;
 	for (i = 0; i < NR_P; i++) {
 		ps[i].id = i;
+		ps[i].word = GSCHED_P_WORD(i < nr_p ? GSCHED_P_IDLE : GSCHED_P_DEAD, 0);
+		p_status[i].word = ps[i].word;
 		ps[i].domain = &dom;
 		ps[i].status = &p_status[i];
 		ps[i].hint = &p_hint[i];
@@ -142,6 +147,9 @@ static u64 count_before[NR_P];
 static u32 queue[NR_M], nr_queued;	/* WAITING Ms by arrival */
 static u32 turn[NR_M];			/* its arrival, kept while a signal lets it out */
 static u32 turns;
+static struct thread *stopper;
+static bool told;			/* in this step a stopper was to be woken */
+static u32 restarting;			/* Ps from this one on wait for START to reach them */
 
 static bool is_waiting(u32 id) { return threads[id].m.state == GSCHED_M_WAITING; }
 
@@ -195,6 +203,30 @@ static bool poll_wanted(void)
 	return !hint.npolling && (hint.niowait || hint.next_when);
 }
 
+static bool is_exempt(u32 p) { return stopper && stopper->m.p == &ps[p]; }
+
+/* All but the stopper's */
+static bool all_stopped(void)
+{
+	u32 p;
+
+	for (p = 0; p < dom.nr_p; p++)
+		if (!is_exempt(p) && state_of(&ps[p]) != GSCHED_P_STOPPED)
+			return false;
+	return true;
+}
+
+/* Who is to be woken: an M with a grant, or the stopper when its stop is complete. */
+static struct gsched_m *note(struct gsched_m *w)
+{
+	must(!w || w->grant || w == dom.stopper);
+	if (w && !w->grant) {
+		must(w == &stopper->m && stopper->place == STOPPING && all_stopped());
+		told = true;
+	}
+	return w;
+}
+
 /* Is there work that an M with a P would find? */
 static bool any_work(void)
 {
@@ -210,6 +242,16 @@ static u32 nr_state(u32 state)
 	return n;
 }
 
+/* What P @p is when nobody owns it */
+static enum gsched_p_state vacant(u32 p)
+{
+	if (p >= dom.nr_p)
+		return GSCHED_P_DEAD;
+	if (!stopper && p >= restarting && state_of(&ps[p]) == GSCHED_P_STOPPED)
+		return GSCHED_P_STOPPED;
+	return stopper ? GSCHED_P_STOPPED : GSCHED_P_IDLE;
+}
+
 /* Each P has one owner or none, each M one P or none, and both sides agree. */
 static void check_owners(void)
 {
@@ -217,25 +259,27 @@ static void check_owners(void)
 	struct thread *t;
 	u32 p, o;
 
-	for (p = 0; p < dom.nr_p; p++) {
+	for (p = 0; p < NR_P; p++) {
 		o = owner_of(p);
 		must(p_status[p].word == ps[p].word);
 		if (!o) {
-			must(ps[p].word == GSCHED_P_WORD(GSCHED_P_IDLE, 0));
+			must(ps[p].word == GSCHED_P_WORD(vacant(p), 0));
 			continue;
 		}
+		must(p < dom.nr_p);
 		must(o <= nr_m && !owns[o - 1]);
 		owns[o - 1] = true;
 		t = &threads[o - 1];
 		if (state_of(&ps[p]) == GSCHED_P_BLOCKED)
 			must(t->place == ASLEEP && t->m.p == &ps[p]);
 		else
-			must((t->place == USER && t->m.p == &ps[p]) || t->m.grant == &ps[p]);
+			must(((t->place == USER || t->place == STOPPING) && t->m.p == &ps[p]) ||
+			     t->m.grant == &ps[p]);
 		must(t->m.state == GSCHED_M_ON);
 	}
 	for (o = 0; o < nr_m; o++) {
 		t = &threads[o];
-		must(t->place != USER || owns[o]);
+		must((t->place != USER && t->place != STOPPING) || owns[o]);
 		must(!t->m.grant || (owns[o] && t->place == INWAIT));
 	}
 }
@@ -271,6 +315,7 @@ static void check_lists(void)
 	}
 	must(status.nwaiting == waiting && status.nparked == parked && dom.nprivate == private);
 	must(status.nidle == nr_state(GSCHED_P_IDLE));
+	must(dom.nstopped == nr_state(GSCHED_P_STOPPED));
 	must(!nr_state(GSCHED_P_BLOCKED) || status.some_blocked);
 	list_for_each_entry(m, &dom.waiting, link)
 		must(n < nr_queued && queue[n++] == m->id);
@@ -305,17 +350,37 @@ static void check_grants(u32 chosen)
 	}
 }
 
-/* No M waits while a P is to be had; a BLOCKED one may be on its way, by the irq_work. */
+/*
+ * No M waits while a P is to be had, and a stop misses none that is; a BLOCKED one may be on its
+ * way, by the irq_work, and a STOPPED one, by START.
+ */
 static void check_nothing_left(void)
 {
-	u32 p;
+	u32 p, state;
 
-	for (p = 0; status.nwaiting && p < dom.nr_p; p++)
-		must(state_of(&ps[p]) == GSCHED_P_RUNNING || ps[p].handoff.queued);
+	for (p = 0; (status.nwaiting || stopper) && p < dom.nr_p; p++) {
+		state = state_of(&ps[p]);
+		must(state == GSCHED_P_RUNNING || ps[p].handoff.queued || is_exempt(p) ||
+		     (state == GSCHED_P_STOPPED && (stopper || p >= restarting)));
+	}
 }
 
-static void check(u32 chosen)
+/* The stop is in force of whom it should be, and it wakes its stopper when it is complete. */
+static void check_stop(bool was_stopped)
 {
+	must(dom.stopper == (stopper ? &stopper->m : NULL));
+	must(dom.exempt == (stopper ? stopper->m.p : NULL));
+	must(!!status.stw == !!stopper);
+	if (!stopper)
+		return;
+	must(slot_world_stopped(&stopper->m) == all_stopped());
+	if (stopper->place == STOPPING && all_stopped() && !was_stopped)
+		must(told);
+}
+
+static void check(u32 chosen, bool was_stopped)
+{
+	check_stop(was_stopped);
 	check_grants(chosen);
 	check_owners();
 	check_counts();
@@ -339,7 +404,8 @@ static void serve(void)
 static void step_acquire(struct thread *t)
 {
 	struct gsched_p *last = t->m.last_p;
-	bool free = !status.nwaiting && last && state_of(last) != GSCHED_P_RUNNING;
+	bool free = !status.nwaiting && last && !stopper &&
+		    (state_of(last) == GSCHED_P_IDLE || state_of(last) == GSCHED_P_BLOCKED);
 
 	doing = "ACQUIRE or border";
 	slot_wait(&t->m);
@@ -355,6 +421,8 @@ static void step_block(struct thread *t)
 	bool others = !hint.nspinning && !status.nidle && others_work(p->id);
 	bool use = status.nwaiting || own_work(p->id) || hint.gqlen || others || poll_wanted();
 
+	if (stopper)
+		use = t != stopper;
 	doing = "falling asleep";
 	t->place = ASLEEP;
 	must(slot_block(p, &t->m) == use);
@@ -390,9 +458,12 @@ static void step_park(struct thread *t)
 	t->m.private = !any(6);
 	t->place = INWAIT;
 	again = false;
-	slot_park(&t->m, compare ? &hint.park[0] : NULL, differs, &again);
+	note(slot_park(&t->m, compare ? &hint.park[0] : NULL, differs, &again));
 	must(!t->m.p);
-	if (differs) {
+	if (stopper) {
+		must(again == differs && !t->m.grant);
+		must(!own || state_of(own) == GSCHED_P_STOPPED);
+	} else if (differs) {
 		must(again && (own ? t->m.grant == own : !t->m.grant));
 	} else if (!t->m.private) {
 		must(again == !!t->m.grant);
@@ -412,7 +483,7 @@ static void step_park(struct thread *t)
 static u32 step_switch(struct thread *t)
 {
 	struct thread *x = &threads[any(nr_m)];
-	bool can = x->m.state == GSCHED_M_PARKED || x->m.state == GSCHED_M_WAITING;
+	bool can = !stopper && (x->m.state == GSCHED_M_PARKED || x->m.state == GSCHED_M_WAITING);
 	struct gsched_p *p = t->m.p;
 
 	doing = "SWITCH";
@@ -427,23 +498,112 @@ static u32 step_switch(struct thread *t)
 	return x->m.id;
 }
 
+static void check_handed(struct gsched_p *p, struct gsched_m *w)
+{
+	must((w && w->grant) == (state_of(p) == GSCHED_P_RUNNING));
+	if (stopper)
+		must(state_of(p) == GSCHED_P_STOPPED);
+	else if (!w && (own_work(p->id) || any_work()))
+		must(!status.nparked && status.starved);
+}
+
+/* START hands out one P after the other; between two the lock may be dropped. */
+static void step_restart(void)
+{
+	u32 n = any(NR_P + 1);
+	struct gsched_m *w;
+	struct gsched_p *p;
+
+	doing = "START, handing out";
+	for (; n && restarting < dom.nr_p; n--, restarting++) {
+		p = &ps[restarting];
+		if (stopper || state_of(p) != GSCHED_P_STOPPED) {
+			must(!slot_restart(p));
+			continue;
+		}
+		w = slot_restart(p);
+		check_handed(p, w);
+	}
+	if (restarting >= dom.nr_p)
+		restarting = NR_P;
+}
+
+static void step_start(void)
+{
+	doing = "START";
+	slot_start(&dom);
+	stopper->m.in_wait = false;
+	stopper = NULL;
+	restarting = 0;
+}
+
 static void step_hand(struct thread *t, enum gsched_m_state state)
 {
 	struct gsched_p *p = t->m.p;
-	struct gsched_m *w;
 
 	doing = "RELEASE or death";
+	if (t == stopper)
+		step_start();
 	t->m.p = NULL;
 	slot_unlist(&t->m, state);
 	t->m.seq = 0;
 	turn[t->m.id] = 0;
 	t->place = OUT;
-	if (!p)
+	if (p)
+		check_handed(p, note(slot_hand(p)));
+}
+
+static void step_stop(struct thread *t)
+{
+	u32 p, running = nr_state(GSCHED_P_RUNNING);
+
+	doing = "STOP";
+	if (stopper) {
+		must(!slot_world_stopped(&t->m) || t == stopper);
 		return;
-	w = slot_hand(p);
-	must(!w == (state_of(p) == GSCHED_P_IDLE));
-	if (!w && (own_work(p->id) || any_work()))
-		must(!status.nparked && status.starved);
+	}
+	stopper = t;
+	slot_stop(&t->m);
+	must(nr_state(GSCHED_P_RUNNING) == running);
+	for (p = 0; p < dom.nr_p; p++)
+		must(state_of(&ps[p]) == GSCHED_P_RUNNING || state_of(&ps[p]) == GSCHED_P_STOPPED);
+}
+
+/* It sleeps until the stop is complete, or leaves early, by a signal or at its deadline. */
+static void step_stopping(struct thread *t, bool sleeps)
+{
+	doing = "waiting in STOP";
+	t->m.in_wait = sleeps;
+	t->place = sleeps ? STOPPING : USER;
+}
+
+static void step_resize(struct thread *t)
+{
+	u32 n = 1 + any(NR_P), id = t->m.p->id;
+
+	doing = "RESIZE";
+	slot_resize(&t->m, n);
+	must(dom.nr_p == n && status.nr_p == n);
+	must(t->m.p == &ps[id < n ? id : 0] && owner_of(t->m.p->id) == t->m.id + 1);
+	must(slot_world_stopped(&t->m));
+}
+
+/* What the stopper does in its world, stopped or still stopping */
+static void step_of_stopper(struct thread *t)
+{
+	switch (any(8)) {
+	case 0: step_hand(t, GSCHED_M_FREE); break;	/* it dies */
+	case 1: case 2: step_block(t); break;
+	case 3: step_preempted(t); break;
+	case 4: step_start(); break;
+	case 5: case 6:
+		if (slot_world_stopped(&t->m))
+			step_resize(t);
+		else
+			step_stopping(t, true);
+		break;
+	default: must(!slot_switch(&t->m, &threads[!t->m.id].m)); break;
+	}
 }
 
 /* Out of a wait: with the grant, or by a signal, a deadline, or death. */
@@ -478,6 +638,11 @@ static void step_unpark(struct thread *t)
 	serve();
 }
 
+static u32 to_be_had(void)
+{
+	return nr_state(GSCHED_P_IDLE) + nr_state(GSCHED_P_BLOCKED);
+}
+
 static void step_wake(void)
 {
 	bool done = false, nobody = false;
@@ -487,12 +652,16 @@ static void step_wake(void)
 	doing = "WAKE";
 	while (!done)
 		w = slot_wake(&dom, &done, &nobody);
+	if (stopper) {
+		must(!w && !nobody);
+		return;
+	}
 	must(!w || !nobody);
-	must(nobody == (!status.nparked && !w && nr_state(GSCHED_P_RUNNING) < dom.nr_p));
+	must(nobody == (!status.nparked && !w && to_be_had()));
 	if (w)
 		must(status.nparked == parked - 1);
 	else
-		must(!status.nparked || nr_state(GSCHED_P_RUNNING) == dom.nr_p);
+		must(!status.nparked || !to_be_had());
 	if (nobody)
 		must(status.starved && dom.break_poll);
 	if (!nobody && !w)
@@ -508,7 +677,11 @@ static void step_handoff(struct gsched_p *p)
 	p->handoff.queued = false;
 	if (state_of(p) != GSCHED_P_BLOCKED || !slot_has_use(p, false))
 		return;
-	w = slot_hand_blocked(p);
+	w = note(slot_hand_blocked(p));
+	if (stopper) {
+		must(state_of(p) == GSCHED_P_STOPPED);
+		return;
+	}
 	must(!w == (state_of(p) == GSCHED_P_BLOCKED));
 	if (!w)
 		must(!status.nwaiting && !status.nparked && status.starved);
@@ -536,6 +709,10 @@ static u32 step_of(struct thread *t)
 {
 	u32 dice = any(16);
 
+	if (t == stopper && t->place == USER) {
+		step_of_stopper(t);
+		return nr_m;
+	}
 	switch (t->place) {
 	case OUT:
 		if (dice < 10)
@@ -552,6 +729,8 @@ static u32 step_of(struct thread *t)
 			return step_switch(t);
 		else if (dice < 14)
 			step_preempted(t);
+		else if (dice < 15)
+			step_stop(t);
 		else
 			step_hand(t, GSCHED_M_FREE);
 		break;
@@ -568,6 +747,10 @@ static u32 step_of(struct thread *t)
 		if (t->m.grant || !dice)
 			step_leave(t);
 		break;
+	case STOPPING:
+		if (all_stopped() || !dice)
+			step_stopping(t, false);
+		break;
 	}
 	return nr_m;
 }
@@ -575,11 +758,14 @@ static u32 step_of(struct thread *t)
 static void sequence(u32 p, u32 m, u32 seed)
 {
 	unsigned long flags;
+	bool was_stopped;
 	u32 chosen, what;
 
 	setup(p, m, seed);
 	nr_m = m;
 	nr_queued = 0;
+	stopper = NULL;
+	restarting = NR_P;
 	memset(turn, 0, sizeof(turn));
 	memset(owner_before, 0, sizeof(owner_before));
 	memset(count_before, 0, sizeof(count_before));
@@ -588,7 +774,11 @@ static void sequence(u32 p, u32 m, u32 seed)
 		flags = slot_lock(&dom);
 		what = any(16);
 		chosen = nr_m;
-		if (what < 10)
+		told = false;
+		was_stopped = stopper && all_stopped();
+		if (restarting < dom.nr_p && any(4))
+			step_restart();
+		else if (what < 10)
 			chosen = step_of(&threads[any(nr_m)]);
 		else if (what < 12)
 			step_hint();
@@ -598,10 +788,11 @@ static void sequence(u32 p, u32 m, u32 seed)
 			step_wake();
 		else
 			step_handoff(&ps[any(dom.nr_p)]);
-		check(chosen);
+		check(chosen, was_stopped);
 		slot_unlock(&dom, flags);
-		must(status.wanted == (s32)(status.starved ? max(1U, status.nidle) : 0) -
-				      (s32)status.nparked);
+		must(status.wanted ==
+		     (s32)(status.starved && !stopper ? max(1U, status.nidle) : 0) -
+		     (s32)status.nparked);
 	}
 }
 
@@ -613,7 +804,7 @@ static int sequences(u32 seed)
 	for (p = 1; p <= NR_P; p++)
 		for (m = 2; m <= NR_M; m += 2)
 			sequence(p, m, seed + p * 16 + m);
-	printf("ok 1 - %d random calls: owners, counts, order and grants are as they must be\n",
+	printf("ok 1 - %d random calls: owners, counts, order, grants and stops are as they must be\n",
 	       STEPS);
 	return 0;
 }
@@ -624,8 +815,9 @@ static int sequences(u32 seed)
 #define THREADS_P 2
 
 static u32 user[THREADS_P];	/* m + 1 of who runs user code with this P */
+static u32 world;		/* m + 1 of who has stopped it */
 static u32 running = THREADS;
-static u64 handed, kept;
+static u64 handed, kept, stops;
 
 static void wake(struct gsched_m *w)
 {
@@ -641,15 +833,19 @@ static void serve_and_wake(void)
 		wake(w);
 }
 
+static void sleep_once(struct thread *t)
+{
+	shim_locks_held--;
+	pthread_cond_wait(&t->woken, &dom.lock.mutex);
+	dom.lock.holder = pthread_self();
+	shim_locks_held++;
+}
+
 /* WAITING or PARKED, the lock held: sleeps until there is a grant, and takes it up. */
 static void wait_for_grant(struct thread *t)
 {
-	while (!t->m.grant) {
-		shim_locks_held--;
-		pthread_cond_wait(&t->woken, &dom.lock.mutex);
-		dom.lock.holder = pthread_self();
-		shim_locks_held++;
-	}
+	while (!t->m.grant)
+		sleep_once(t);
 	t->m.p = t->m.grant;
 	t->m.grant = NULL;
 }
@@ -661,6 +857,8 @@ static void enter_user(struct thread *t)
 
 	if (before)
 		fail("enter_user", "a P has two owners");
+	if (__atomic_load_n(&world, __ATOMIC_SEQ_CST))
+		fail("enter_user", "user code in a stopped world");
 }
 
 static void leave_user(struct thread *t)
@@ -724,6 +922,37 @@ static void thread_park(struct thread *t)
 	slot_unlock(&dom, flags);
 }
 
+/* Stops the world, looks at it, makes it larger or smaller, and lets it go on. */
+static void thread_stop(struct thread *t)
+{
+	unsigned long flags = slot_lock(&dom);
+	u32 p;
+
+	if (dom.stopper) {
+		slot_unlock(&dom, flags);
+		return;
+	}
+	slot_stop(&t->m);
+	t->m.in_wait = true;
+	while (!slot_world_stopped(&t->m))
+		sleep_once(t);
+	t->m.in_wait = false;
+	__atomic_store_n(&world, t->m.id + 1, __ATOMIC_SEQ_CST);
+	slot_unlock(&dom, flags);
+	for (p = 0; p < THREADS_P; p++)
+		if (__atomic_load_n(&user[p], __ATOMIC_SEQ_CST))
+			fail("thread_stop", "user code in a stopped world");
+	sched_yield();
+	__atomic_store_n(&world, 0, __ATOMIC_SEQ_CST);
+	flags = slot_lock(&dom);
+	slot_resize(&t->m, 1 + random_of(&t->random) % THREADS_P);
+	slot_start(&dom);
+	stops++;
+	for (p = 0; p < dom.nr_p; p++)
+		wake(slot_restart(&ps[p]));
+	slot_unlock(&dom, flags);
+}
+
 static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
@@ -742,6 +971,8 @@ static void *thread_main(void *arg)
 			WRITE_ONCE(hint.gqlen, random_of(&t->random) % 2);
 		shim_pause();
 		leave_user(t);
+		if (random_of(&t->random) % 64 == 0)
+			thread_stop(t);
 		if (random_of(&t->random) % 16)
 			thread_block(t);
 		else
@@ -789,11 +1020,11 @@ static int threads_test(u32 seed)
 	foreign();
 	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i].id, NULL);
-	must(status.nidle == THREADS_P && nr_state(GSCHED_P_IDLE) == THREADS_P);
+	must(status.nidle == dom.nr_p && nr_state(GSCHED_P_IDLE) == dom.nr_p);
 	must(!status.nwaiting && !status.nparked && !status.nr_m);
-	must(handed && kept);
-	printf("ok 1 - %d threads: %lu sleepers kept their P, %lu lost it, none shared one\n",
-	       THREADS, (unsigned long)kept, (unsigned long)handed);
+	must(handed && kept && stops);
+	printf("ok 1 - %d threads: %lu sleepers kept their P, %lu lost it, %lu stops; none shared one\n",
+	       THREADS, (unsigned long)kept, (unsigned long)handed, (unsigned long)stops);
 	return 0;
 }
 

@@ -73,8 +73,8 @@
  * @GSCHED_P_IDLE: nobody holds it
  * @GSCHED_P_RUNNING: an M holds it and runs, or is ready to
  * @GSCHED_P_BLOCKED: its M sleeps in the kernel and keeps it until somebody wants it
- * @GSCHED_P_STOPPED: taken by a stop of the world
- * @GSCHED_P_DEAD: cut off by RESIZE
+ * @GSCHED_P_STOPPED: nobody holds it, and nobody gets it before START
+ * @GSCHED_P_DEAD: beyond the number of Ps: cut off by RESIZE, or never in use yet
  */
 enum gsched_p_state {
 	GSCHED_P_IDLE		= 0,
@@ -126,7 +126,8 @@ enum gsched_m_state {
  *
  * @nidle: number of IDLE Ps; read by an enqueuer after its fence
  * @nwaiting: number of WAITING Ms; read by schedule() wherever it looks at the global queue
- * @stw: not 0 while a stop of the world is in force; read by schedule()
+ * @stw: not 0 while a stop of the world is in force; read by schedule(), which then PARKs, unless
+ *	the stop is its own M's
  * @some_blocked: 0: no P is BLOCKED. Not 0: one may be; read by an enqueuer after its fence
  * @nr_p: number of Ps
  * @nparked: number of Ms PARKED in the pool
@@ -369,7 +370,8 @@ struct gsched_register {
  * struct gsched_park - GSCHED_IOC_PARK: give up the P and sleep until handed one
  *
  * A permit left by GSCHED_IOC_UNPARK is taken instead of sleeping. Restarts by itself after a
- * signal that has no handler. May return 0 without an UNPARK.
+ * signal that has no handler. May return 0 without an UNPARK. While the world is stopped nobody is
+ * handed a P.
  *
  * @size: in, sizeof(struct gsched_park)
  * @flags: in, GSCHED_PARK_*
@@ -377,7 +379,8 @@ struct gsched_register {
  * @word: in, with GSCHED_PARK_COMPARE: index into gsched_hint.park; else 0
  * @expected: in, with it: return EAGAIN unless the word holds this once the M is PARKED; else 0
  *
- * Errors: EAGAIN (there is work: look again), EINTR (a handler ran), ETIMEDOUT (the M is FREE).
+ * Errors: EAGAIN (there is work: look again), EINTR (a handler ran), ETIMEDOUT (the M is FREE),
+ * EDEADLK (the M has stopped the world: nobody else could start it).
  */
 struct gsched_park {
 	__u32	size;
@@ -465,11 +468,18 @@ struct gsched_make {
 };
 
 /**
- * struct gsched_resize - GSCHED_IOC_RESIZE: change the number of Ps; reserved, EOPNOTSUPP
+ * struct gsched_resize - GSCHED_IOC_RESIZE: change the number of Ps
+ *
+ * Only for an M whose STOP of the world is complete. Ps from @nr_p on are DEAD then, and new ones
+ * STOPPED until START. If the caller's own P is cut off it holds P 0 when the call returns. What
+ * the program keeps for a P that goes, it moves elsewhere before.
+ *
  * @size: in, sizeof(struct gsched_resize)
  * @flags: in, 0
- * @nr_p: in, number of Ps
+ * @nr_p: in, number of Ps, 1 to gsched_setup.max_p
  * @__reserved: in, 0
+ *
+ * Errors: EBUSY (the world is not stopped, or not by the caller), EINVAL (too few or too many).
  */
 struct gsched_resize {
 	__u32	size;
@@ -559,19 +569,35 @@ struct gsched_preempt {
 };
 
 /**
- * struct gsched_stop - GSCHED_IOC_STOP: stop the world; reserved, EOPNOTSUPP
+ * struct gsched_stop - GSCHED_IOC_STOP: stop the world
+ *
+ * Takes every P but the caller's, and returns when all are STOPPED. IDLE and BLOCKED ones are taken
+ * at once. An M that runs is asked to yield by gsched_m_status.preempt, and after the grace of TUNE
+ * it loses its P at the border; unless its nopreempt is not 0, or its mode is cooperative: then it
+ * must yield by itself.
+ *
+ * The stop is in force from the call on, also when that ends with ETIMEDOUT or EINTR: nobody gets a
+ * P, and only the caller may START, or go on waiting by another STOP. A STOP by an M whose world is
+ * stopped returns 0: stops do not nest. When the stopper ends or leaves, the world starts.
+ *
+ * Restarts by itself after a signal that has no handler.
+ *
  * @size: in, sizeof(struct gsched_stop)
  * @flags: in, 0
- * @deadline_ns: in, when to give up
- * @m: out, an M that has not stopped
- * @__reserved: in, 0
+ * @deadline_ns: in, when to give up waiting; 0: take what can be taken at once
+ * @m: out, with ETIMEDOUT, one of the Ms that have not stopped; else 0
+ * @nr: out, how many Ps have not stopped
+ *
+ * Errors: EBUSY (another M's stop is in force: yield at once), EPERM (the caller is FREE and holds
+ * no P), EAGAIN (it lost its P on its way into the call: once more), ETIMEDOUT, EINTR (a handler
+ * ran).
  */
 struct gsched_stop {
 	__u32	size;
 	__u32	flags;
 	__u64	deadline_ns;
 	__u32	m;
-	__u32	__reserved;
+	__u32	nr;
 };
 
 /**
@@ -668,6 +694,10 @@ struct gsched_info {
  * @retakes: an M that was running gave its P up at the border, as it was asked to
  * @retakes_kept: it was asked and kept the P: nobody wanted it, or it may do without
  * @retakes_nopreempt: it was asked and kept the P: nopreempt was set
+ * @stops: STOPs that began a stop of the world
+ * @stop_ns: nanoseconds from STOP until the last P had stopped, in all
+ * @stop_max_ns: the longest of these times
+ * @resizes: RESIZE calls
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -706,6 +736,10 @@ struct gsched_info_domain {
 	__u64	retakes;
 	__u64	retakes_kept;
 	__u64	retakes_nopreempt;
+	__u64	stops;
+	__u64	stop_ns;
+	__u64	stop_max_ns;
+	__u64	resizes;
 };
 
 /**
@@ -798,17 +832,26 @@ struct gsched_info_hist {
 #define GSCHED_IOC_WAKE		_IO(GSCHED_IOC_TYPE, 0x85)
 /** GSCHED_IOC_SWITCH: struct gsched_switch */
 #define GSCHED_IOC_SWITCH	_IO(GSCHED_IOC_TYPE, 0x86)
-/** GSCHED_IOC_RELEASE: hand the P on and be FREE; 0 also without a P */
+/**
+ * GSCHED_IOC_RELEASE: hand the P on and be FREE; 0 also without a P
+ *
+ * Errors: EDEADLK (the M has stopped the world).
+ */
 #define GSCHED_IOC_RELEASE	_IO(GSCHED_IOC_TYPE, 0x87)
 /** GSCHED_IOC_ACQUIRE: struct gsched_acquire */
 #define GSCHED_IOC_ACQUIRE	_IO(GSCHED_IOC_TYPE, 0x88)
 /** GSCHED_IOC_MAKE: struct gsched_make */
 #define GSCHED_IOC_MAKE		_IO(GSCHED_IOC_TYPE, 0x89)
-/** GSCHED_IOC_RESIZE: struct gsched_resize; answers EOPNOTSUPP */
+/** GSCHED_IOC_RESIZE: struct gsched_resize */
 #define GSCHED_IOC_RESIZE	_IO(GSCHED_IOC_TYPE, 0x8a)
-/** GSCHED_IOC_STOP: struct gsched_stop; answers EOPNOTSUPP */
+/** GSCHED_IOC_STOP: struct gsched_stop */
 #define GSCHED_IOC_STOP		_IO(GSCHED_IOC_TYPE, 0x8b)
-/** GSCHED_IOC_START: start the world again; answers EOPNOTSUPP */
+/**
+ * GSCHED_IOC_START: start the world again; also ends a stop that is not complete
+ *
+ * Each P goes to a WAITING M, to a PARKED one if there is work, or is IDLE. Errors: EPERM (there is
+ * no stop, or it is another M's).
+ */
 #define GSCHED_IOC_START	_IO(GSCHED_IOC_TYPE, 0x8c)
 /** GSCHED_IOC_PREEMPT: struct gsched_preempt; answers EOPNOTSUPP */
 #define GSCHED_IOC_PREEMPT	_IO(GSCHED_IOC_TYPE, 0x8d)
