@@ -56,6 +56,8 @@ static const struct {
 	NAME(stop_ns),
 	NAME(stop_max_ns),
 	NAME(resizes),
+	NAME(ticks),
+	NAME(preempts),
 };
 
 /* A field that is added to the record goes to the end of both. */

@@ -83,6 +83,7 @@ struct gsched_domain *domain_open(void)
 	d->reaper = IRQ_WORK_INIT_HARD(domain_reap);
 	init_irq_work(&d->poll_work, domain_poll_work);
 	d->id = atomic_inc_return(&domain_count);
+	slice_init(d);
 	d->pid = get_pid(task_tgid(current));
 	d->mm = current->mm;
 	mmgrab(d->mm);
@@ -130,6 +131,7 @@ static void domain_free(struct kref *ref)
 	if (d->ready) {
 		for (i = 0; i < d->max_p; i++)
 			hooks_sync_p(&d->ps[i]);
+		slice_exit(d);
 		irq_work_sync(&d->poll_work);
 	}
 	domain_free_tables(d);
@@ -398,6 +400,8 @@ int domain_tune(struct gsched_domain *d, const struct gsched_tune *arg)
 		if (arg->p == GSCHED_P_ALL || arg->p == id)
 			domain_tune_p(&d->ps[id], arg);
 	slot_unlock(d, flags);
+	if (arg->flags & GSCHED_TUNE_SLICE)
+		irq_work_queue(&d->tick_work);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
  * S: only by the M itself, in its own context (which includes its sched_out and sched_in), and by
  *    the reaper once its thread is dead.
  * A: a flag bit, changed by atomic bit operations.
+ * T: by the callback of the domain's slice timer alone.
  * U: written by user space in a hint page: read once, never believed.
  *
  * domain->lock is a raw spinlock, taken with interrupts off: from system calls, task work, hard
@@ -86,6 +87,16 @@ struct gsched_stats {
 	u64 stop_ns;
 	u64 stop_max_ns;
 	u64 resizes;
+	u64 preempts;
+};
+
+/* What the slice timer knows of a P from its last tick. */
+struct gsched_slice {
+	u64 word;	/* RUNNING(m), of this hand-over count and running this goroutine */
+	u64 count;
+	u64 since;	/* when that began, or when m was asked to yield */
+	u32 schedtick;
+	bool asked;
 };
 
 struct gsched_p {
@@ -100,6 +111,7 @@ struct gsched_p {
 	u64			due;		/* L: when @later will look; hooks look without */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
+	struct gsched_slice	slice;		/* T */
 } ____cacheline_aligned_in_smp;
 
 /* Bits of gsched_m.flags */
@@ -161,6 +173,10 @@ struct gsched_domain {
 	u32			spare;		/* L */
 	u64			slice_ns;	/* L: 0: no slices */
 	u64			grace_ns;	/* L: 0: follows from the slice; see domain_grace() */
+	bool			ticking;	/* L: the slice timer is started */
+	u64			ticks;		/* T: how often it ticked */
+	struct irq_work		tick_work;	/* I: slice_start() */
+	struct hrtimer		tick;		/* I: slice_tick() */
 	u64			m_status_offset; /* I: as SETUP told */
 	u64			m_hint_offset;	/* I */
 
@@ -247,6 +263,8 @@ void slot_unlock(struct gsched_domain *d, unsigned long flags);
 bool slot_block(struct gsched_p *p, struct gsched_m *m);
 bool slot_return(struct gsched_p *p, struct gsched_m *m);
 bool slot_has_use(struct gsched_p *p, bool stopped);
+bool slot_has_own_use(const struct gsched_p *p);
+bool slot_any_use(const struct gsched_domain *d);
 bool slot_is_of(const struct gsched_p *p, const struct gsched_m *m);
 struct gsched_m *slot_serve(struct gsched_domain *d);
 struct gsched_m *slot_hand(struct gsched_p *p);
@@ -281,6 +299,8 @@ int machine_wake(struct gsched_domain *d);
 int machine_switch(struct gsched_m *m, u32 id);
 int machine_release(struct gsched_m *m);
 int machine_acquire(struct gsched_m *m, u64 deadline_ns);
+void machine_ask(struct gsched_m *m);
+int machine_preempt(struct gsched_domain *d, u32 id);
 int machine_make(struct gsched_domain *d, s32 n);
 
 /* monitor.c */
@@ -313,6 +333,10 @@ enum border_retake {
 	RETAKE_PASSES,
 	RETAKE_NOPREEMPT,
 };
+
+/* slice.c */
+void slice_init(struct gsched_domain *d);
+void slice_exit(struct gsched_domain *d);
 
 /* hooks.c */
 void hooks_init_p(struct gsched_p *p);

@@ -633,6 +633,47 @@ int machine_acquire(struct gsched_m *m, u64 deadline_ns)
 }
 
 /**
+ * machine_ask() - ask an M to yield
+ * @m: M
+ */
+void machine_ask(struct gsched_m *m)
+{
+	struct gsched_domain *d = m->domain;
+
+	lockdep_assert_held(&d->lock);
+	WRITE_ONCE(m->status->preempt, m->status->preempt + 1);
+	d->stats.preempts++;
+}
+
+/**
+ * machine_preempt() - GSCHED_IOC_PREEMPT
+ * @d: domain
+ * @id: the M to ask to yield, or GSCHED_M_ALL
+ *
+ * No more than its counter moves: the border follows by the slices and by STOP, which know whether
+ * anything waits.
+ *
+ * Return: 0, -ENOENT.
+ */
+int machine_preempt(struct gsched_domain *d, u32 id)
+{
+	unsigned long flags = slot_lock(d);
+	int err = 0;
+	u32 i;
+
+	if (id == GSCHED_M_ALL) {
+		for_each_set_bit(i, d->ids, d->max_m)
+			machine_ask(d->ms[i]);
+	} else if (id < d->max_m && d->ms[id]) {
+		machine_ask(d->ms[id]);
+	} else {
+		err = -ENOENT;
+	}
+	slot_unlock(d, flags);
+	return err;
+}
+
+/**
  * machine_make() - GSCHED_IOC_MAKE
  * @d: domain
  * @n: how many more Ms are being made; negative: how many will not come after all

@@ -31,6 +31,7 @@ union gsched_arg {
 	struct gsched_make make;
 	struct gsched_resize resize;
 	struct gsched_stop stop;
+	struct gsched_preempt preempt;
 	struct gsched_tune tune;
 	struct gsched_info info;
 };
@@ -108,6 +109,11 @@ static int ioc_start(struct gsched_domain *d, struct gsched_m *m, union gsched_a
 	return monitor_start(m);
 }
 
+static int ioc_preempt(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
+{
+	return machine_preempt(d, arg->preempt.m);
+}
+
 static int ioc_tune(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg)
 {
 	return domain_tune(d, &arg->tune);
@@ -128,7 +134,7 @@ enum {
 
 /*
  * By number, from 0x80. A call without a structure has size 0, one without a reserved word at its
- * end 0 there, a reserved call no function. The first version's size is the least that is accepted.
+ * end 0 there. The first version's size is the least that is accepted.
  */
 static const struct gsched_call {
 	int (*fn)(struct gsched_domain *d, struct gsched_m *m, union gsched_arg *arg);
@@ -150,7 +156,7 @@ static const struct gsched_call {
 	{ ioc_resize, SIZE(resize), RESERVED(resize), CALL_SELF, 0 },
 	{ ioc_stop, SIZE(stop), 0, CALL_SELF | CALL_OUT, 0 },
 	{ ioc_start, 0, 0, CALL_SELF, 0 },
-	{ NULL },	/* PREEMPT */
+	{ ioc_preempt, SIZE(preempt), RESERVED(preempt), 0, 0 },
 	{ ioc_tune, SIZE(tune), 0, 0, GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE | GSCHED_TUNE_POLICY |
 				      GSCHED_TUNE_CPU | GSCHED_TUNE_SPARE },
 	{ ioc_info, SIZE(info), RESERVED(info), CALL_OUT, 0 },
@@ -212,8 +218,6 @@ static long gsched_ioctl(struct file *file, unsigned int cmd, unsigned long user
 	call = &gsched_calls[_IOC_NR(cmd) - _IOC_NR(GSCHED_IOC_SETUP)];
 	if (!domain_is_mine(d))
 		return -EXDEV;
-	if (!call->fn)
-		return -EOPNOTSUPP;
 	ret = gsched_copy_in(call, &arg, user, &usize);
 	if (ret)
 		return ret;

@@ -47,7 +47,7 @@ static void monitor_ask(struct gsched_domain *d)
 	u32 id;
 
 	for (id = 0; (m = monitor_next(d, &id)) != NULL; id++)
-		WRITE_ONCE(m->status->preempt, m->status->preempt + 1);
+		machine_ask(m);
 }
 
 /* Sends each to its border. The lock is dropped for that, so the stop may have ended after it. */

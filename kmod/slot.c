@@ -170,6 +170,45 @@ bool slot_has_use(struct gsched_p *p, bool stopped)
 	return hint_poll(d);
 }
 
+/**
+ * slot_has_own_use() - is a P needed for what concerns it alone?
+ * @p: slot
+ *
+ * That is its own queue, or a stop of the world.
+ *
+ * Return: true if so.
+ */
+bool slot_has_own_use(const struct gsched_p *p)
+{
+	const struct gsched_domain *d = p->domain;
+
+	if (READ_ONCE(d->status->stw))
+		return p != READ_ONCE(d->exempt);
+	return hint_own(p);
+}
+
+/**
+ * slot_any_use() - has anybody use for a P, whichever P that is?
+ * @d: domain
+ *
+ * With slot_has_own_use() this is slot_has_use() for many Ps at once: it reads the rings of others
+ * one time for all.
+ *
+ * Return: true if so.
+ */
+bool slot_any_use(const struct gsched_domain *d)
+{
+	const struct gsched_status *st = d->status;
+
+	if (READ_ONCE(st->stw))
+		return false;
+	if (READ_ONCE(st->nwaiting) || hint_global(d))
+		return true;
+	if (!READ_ONCE(d->hint->nspinning) && !READ_ONCE(st->nidle) && hint_others(d, NULL))
+		return true;
+	return hint_poll(d);
+}
+
 /* ---- The M side of a change: lists and states, under the lock ---- */
 
 static struct gsched_m *oldest_waiting(struct gsched_domain *d)
@@ -280,6 +319,16 @@ void slot_wait(struct gsched_m *m)
 
 /* ---- Changes of a P ---- */
 
+/*
+ * A word has become RUNNING, by a cmpxchg: the timer of the slices must tick. The read pairs with
+ * the barrier in slice_stop(): one of the two sees the other.
+ */
+static void slot_tick(struct gsched_domain *d)
+{
+	if (unlikely(!READ_ONCE(d->ticking)) && READ_ONCE(d->slice_ns))
+		irq_work_queue(&d->tick_work);
+}
+
 /* The copy in the status page: by whoever changed the word, or is the only one who can. */
 static void slot_publish(struct gsched_p *p, u64 word)
 {
@@ -362,6 +411,7 @@ bool slot_return(struct gsched_p *p, struct gsched_m *m)
 	if (word != blocked || cmpxchg(&p->word, blocked, running) != blocked)
 		return false;
 	slot_publish(p, running);
+	slot_tick(p->domain);
 	return true;
 }
 
@@ -421,6 +471,7 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 
 	if (!slot_change(p, old, word_of(GSCHED_P_RUNNING, w)))
 		return false;
+	slot_tick(d);
 	WRITE_ONCE(p->status->count, p->status->count + 1);
 	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
 		slot_count_handoff(p, GSCHED_P_WORD_M(old), w, blocked_ns);

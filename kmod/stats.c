@@ -91,6 +91,8 @@ void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 	info->stop_ns = l.stop_ns;
 	info->stop_max_ns = l.stop_max_ns;
 	info->resizes = l.resizes;
+	info->ticks = READ_ONCE(d->ticks);
+	info->preempts = l.preempts;
 }
 
 /**

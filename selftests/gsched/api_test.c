@@ -38,6 +38,8 @@ static const struct call calls[] = {
 	  offsetof(struct gsched_resize, __reserved), -ESRCH },
 	{ "STOP", GSCHED_IOC_STOP, sizeof(struct gsched_stop), 0, -ESRCH },
 	{ "START", GSCHED_IOC_START, 0, 0, -ESRCH },
+	{ "PREEMPT", GSCHED_IOC_PREEMPT, sizeof(struct gsched_preempt),
+	  offsetof(struct gsched_preempt, __reserved), -ENOENT },
 	{ "TUNE", GSCHED_IOC_TUNE, sizeof(struct gsched_tune), 0, 0 },
 	{ "INFO", GSCHED_IOC_INFO, sizeof(struct gsched_info),
 	  offsetof(struct gsched_info, __reserved), 0 },
@@ -57,7 +59,8 @@ static void fill(union any *arg, const struct call *call, __u32 size)
 	memset(arg, 0, sizeof(*arg));
 	arg->word[0] = size;
 	/* No such M, and a deadline long past: whatever goes through does nothing and returns. */
-	if (call->cmd == GSCHED_IOC_UNPARK || call->cmd == GSCHED_IOC_SWITCH)
+	if (call->cmd == GSCHED_IOC_UNPARK || call->cmd == GSCHED_IOC_SWITCH ||
+	    call->cmd == GSCHED_IOC_PREEMPT)
 		arg->word[2] = GS_MAX_M - 1;
 }
 
@@ -315,15 +318,6 @@ TEST_F(api, enotty)
 	EXPECT_EQ(-ENOTTY, gs_ioctl(self->gs.fd, _IOW(GSCHED_IOC_TYPE, 0x83, __u64), NULL));
 }
 
-/* The reserved calls say so. */
-TEST_F(api, eopnotsupp)
-{
-	struct gsched_preempt preempt = { .size = sizeof(preempt) };
-	int fd = self->gs.fd;
-
-	EXPECT_EQ(-EOPNOTSUPP, gs_ioctl(fd, GSCHED_IOC_PREEMPT, &preempt));
-}
-
 /* What a domain is tuned to at first, and that TUNE changes what its flags name and nothing else. */
 TEST_F(api, tune)
 {
@@ -333,12 +327,18 @@ TEST_F(api, tune)
 		.flags = GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE | GSCHED_TUNE_POLICY |
 			 GSCHED_TUNE_CPU | GSCHED_TUNE_SPARE,
 	};
-	struct gsched_info_domain d = gs_counts(&self->gs);
+	struct gsched_setup s = { .size = sizeof(s), .nr_p = 1, .max_p = 1, .max_m = 1 };
 	struct gsched_info_p p = gs_p(&self->gs, 1), other;
+	struct gs fresh = { .fd = gs_open() };
+	struct gsched_info_domain d;
 	int fd = self->gs.fd;
 
+	ASSERT_LE(0, fresh.fd);
+	ASSERT_EQ(0, gs_ioctl(fresh.fd, GSCHED_IOC_SETUP, &s));
+	d = gs_counts(&fresh);
 	EXPECT_EQ(10 * GS_MS, d.slice_ns);
 	EXPECT_EQ(1 * GS_MS, d.grace_ns);
+	close(fresh.fd);
 	EXPECT_EQ(GSCHED_POLICY_ADAPTIVE, p.policy);
 	EXPECT_EQ(20000, p.policy_ns);
 	EXPECT_EQ(GSCHED_CPU_ANY, p.cpu);

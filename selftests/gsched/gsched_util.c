@@ -74,6 +74,8 @@ static int make_domain(struct gs *gs, unsigned int nr_p, unsigned int max_p, uns
 	ret = gs_ioctl(gs->fd, GSCHED_IOC_SETUP, &gs->setup);
 	if (!ret)
 		ret = gs_map(gs);
+	if (!ret)
+		ret = gs_slice(gs, 0);
 	/* A refusal only makes a fault of an M more likely. */
 	mlockall(MCL_CURRENT);
 	return ret;
@@ -180,6 +182,22 @@ int gs_resize(struct gs *gs, __u32 nr_p)
 	struct gsched_resize arg = { .size = sizeof(arg), .nr_p = nr_p };
 
 	return gs_ioctl(gs->fd, GSCHED_IOC_RESIZE, &arg);
+}
+
+int gs_preempt(struct gs *gs, __u32 m)
+{
+	struct gsched_preempt arg = { .size = sizeof(arg), .m = m };
+
+	return gs_ioctl(gs->fd, GSCHED_IOC_PREEMPT, &arg);
+}
+
+int gs_slice(struct gs *gs, __u64 ns)
+{
+	struct gsched_tune arg = {
+		.size = sizeof(arg), .flags = GSCHED_TUNE_SLICE | GSCHED_TUNE_GRACE, .slice_ns = ns,
+	};
+
+	return gs_ioctl(gs->fd, GSCHED_IOC_TUNE, &arg);
 }
 
 int gs_info(struct gs *gs, __u32 what, __u32 index, void *buf, __u32 size)

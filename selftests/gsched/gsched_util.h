@@ -74,8 +74,8 @@ __u64 gs_in_ms(unsigned int ms);
 int gs_open(void);
 int gs_ioctl(int fd, unsigned long cmd, void *arg);
 /*
- * A domain of @nr_p Ps with both ranges mapped. It locks what memory there is, so that no M sleeps
- * in a fault unasked.
+ * A domain of @nr_p Ps with both ranges mapped, without slices: Ms between two jobs spin, and would
+ * be asked to yield. It locks what memory there is, so that no M sleeps in a fault unasked.
  */
 int gs_make_domain(struct gs *gs, unsigned int nr_p, unsigned int spare);
 /* The same; RESIZE may ask for up to @max_p */
@@ -95,6 +95,9 @@ int gs_make(struct gs *gs, __s32 n);
 int gs_stop(struct gs *gs, __u64 deadline, struct gsched_stop *out);
 int gs_start(struct gs *gs);
 int gs_resize(struct gs *gs, __u32 nr_p);
+int gs_preempt(struct gs *gs, __u32 m);
+/* TUNE: a slice, and the grace that follows from it. 0: no slices */
+int gs_slice(struct gs *gs, __u64 ns);
 int gs_info(struct gs *gs, __u32 what, __u32 index, void *buf, __u32 size);
 
 /* ---- what INFO says; a failing INFO ends the program ---- */

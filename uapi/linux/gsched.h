@@ -67,6 +67,8 @@
 #define GSCHED_HIST_BUCKETS	40
 /** GSCHED_M_OLDEST: in place of an M's id in SWITCH: the M that has been WAITING longest */
 #define GSCHED_M_OLDEST		0xffffffffU
+/** GSCHED_M_ALL: in place of an M's id in PREEMPT: every M */
+#define GSCHED_M_ALL		0xffffffffU
 
 /**
  * enum gsched_p_state - state of a P, see the diagram above
@@ -555,11 +557,17 @@ struct gsched_tune {
 };
 
 /**
- * struct gsched_preempt - GSCHED_IOC_PREEMPT: ask an M to yield; reserved, EOPNOTSUPP
+ * struct gsched_preempt - GSCHED_IOC_PREEMPT: ask an M to yield
+ *
+ * Adds one to @preempt of its status, with or without a P, and does no more: an M that takes no
+ * notice goes on. Any thread of the process may call it.
+ *
  * @size: in, sizeof(struct gsched_preempt)
  * @flags: in, 0
- * @m: in, the M, or all
+ * @m: in, the M, or GSCHED_M_ALL
  * @__reserved: in, 0
+ *
+ * Errors: ENOENT (no such M).
  */
 struct gsched_preempt {
 	__u32	size;
@@ -698,6 +706,8 @@ struct gsched_info {
  * @stop_ns: nanoseconds from STOP until the last P had stopped, in all
  * @stop_max_ns: the longest of these times
  * @resizes: RESIZE calls
+ * @ticks: how often the timer of the slices ticked
+ * @preempts: requests to yield, by PREEMPT, STOP and the slices
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -740,6 +750,8 @@ struct gsched_info_domain {
 	__u64	stop_ns;
 	__u64	stop_max_ns;
 	__u64	resizes;
+	__u64	ticks;
+	__u64	preempts;
 };
 
 /**
@@ -853,7 +865,7 @@ struct gsched_info_hist {
  * no stop, or it is another M's).
  */
 #define GSCHED_IOC_START	_IO(GSCHED_IOC_TYPE, 0x8c)
-/** GSCHED_IOC_PREEMPT: struct gsched_preempt; answers EOPNOTSUPP */
+/** GSCHED_IOC_PREEMPT: struct gsched_preempt */
 #define GSCHED_IOC_PREEMPT	_IO(GSCHED_IOC_TYPE, 0x8d)
 /** GSCHED_IOC_TUNE: struct gsched_tune */
 #define GSCHED_IOC_TUNE		_IO(GSCHED_IOC_TYPE, 0x8e)
