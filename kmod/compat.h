@@ -12,6 +12,9 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/pfn_t.h>
+#endif
 
 #if BITS_PER_LONG != 64
 #error "gsched needs a 64-bit kernel"
@@ -63,5 +66,17 @@ static inline void compat_hrtimer_setup(struct hrtimer *timer,
 #else
 #define compat_hrtimer_setup hrtimer_setup
 #endif
+
+/* In a fault of a private mapping: the kernel's zero page, read-only, without counting on it. */
+static inline vm_fault_t compat_insert_zero_page(struct vm_fault *vmf)
+{
+	unsigned long pfn = page_to_pfn(ZERO_PAGE(vmf->address));
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+	return vmf_insert_mixed(vmf->vma, vmf->address, pfn_to_pfn_t(pfn));
+#else
+	return vmf_insert_mixed(vmf->vma, vmf->address, pfn);
+#endif
+}
 
 #endif /* GSCHED_COMPAT_H */

@@ -453,14 +453,12 @@ int domain_register(struct gsched_domain *d, struct gsched_register *arg)
  * @d: domain, set up
  * @vma: of the current process
  *
- * Return: 0, -EINVAL, -EPERM (writable status), -EOPNOTSUPP (stacks), -ENOMEM.
+ * Return: 0, -EINVAL, -EPERM (writable status), -ENOMEM.
  */
 int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
 
-	if (offset >= GSCHED_MMAP_STACKS)
-		return -EOPNOTSUPP;
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	if (offset == GSCHED_MMAP_STATUS) {

@@ -359,6 +359,11 @@ int domain_register(struct gsched_domain *d, struct gsched_register *arg);
 void domain_close(struct gsched_domain *d);
 int domain_mmap(struct gsched_domain *d, struct vm_area_struct *vma);
 
+/* stackmap.c */
+int stackmap_mmap(struct vm_area_struct *vma);
+int stackmap_module_init(void);
+void stackmap_module_exit(void);
+
 /* stats.c */
 void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info);
 int stats_p(struct gsched_domain *d, u32 id, struct gsched_info_p *info);

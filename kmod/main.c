@@ -269,6 +269,8 @@ static int gsched_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (!domain_is_mine(d))
 		return -EXDEV;
+	if (vma->vm_pgoff >= GSCHED_MMAP_STACKS >> PAGE_SHIFT)
+		return stackmap_mmap(vma);
 	if (!gsched_is_ready(d))
 		return -ENXIO;
 	if (READ_ONCE(d->closed))
@@ -345,9 +347,12 @@ static int __init gsched_init(void)
 	gsched_wq = alloc_workqueue(GSCHED_NAME, 0, 0);
 	if (!gsched_wq)
 		return -ENOMEM;
-	err = border_module_init();
+	err = stackmap_module_init();
 	if (err)
 		goto err_wq;
+	err = border_module_init();
+	if (err)
+		goto err_stackmap;
 	debugfs_module_init();
 	preempt_notifier_inc();
 	err = misc_register(&gsched_misc);
@@ -359,6 +364,8 @@ err_notifier:
 	preempt_notifier_dec();
 	debugfs_module_exit();
 	border_module_exit();
+err_stackmap:
+	stackmap_module_exit();
 err_wq:
 	destroy_workqueue(gsched_wq);
 	return err;
@@ -372,6 +379,7 @@ static void __exit gsched_exit(void)
 	rcu_barrier();
 	destroy_workqueue(gsched_wq);
 	rcu_barrier();
+	stackmap_module_exit();
 	preempt_notifier_dec();
 	debugfs_module_exit();
 }

@@ -117,8 +117,22 @@ enum gsched_m_state {
 #define GSCHED_MMAP_STATUS	0x00000000ULL
 /** GSCHED_MMAP_HINT: mmap offset of the hint range */
 #define GSCHED_MMAP_HINT	0x10000000ULL
-/** GSCHED_MMAP_STACKS: first mmap offset reserved for guarded stacks; refused with EOPNOTSUPP */
+/** GSCHED_MMAP_STACKS: first mmap offset of guarded stacks, see GSCHED_STACKS */
 #define GSCHED_MMAP_STACKS	0x10000000000ULL
+/** GSCHED_STACKS_MAX: most bytes of guarded stacks in one mapping */
+#define GSCHED_STACKS_MAX	0x800000000ULL
+/**
+ * GSCHED_STACKS: mmap offset of a row of guarded stacks
+ *
+ * A MAP_PRIVATE mapping at this offset is a row of stacks of 2^shift bytes (shift 13 to 30), each
+ * with a guard of so many pages at its low end: touching one is SIGSEGV, EFAULT for a call. All
+ * other pages are ordinary private memory, which is not there until it is touched. With the offset
+ * of a stack in the row added, a mapping is of the row from that stack on. Not inherited by exec;
+ * needs no SETUP. Errors: EINVAL (a shared mapping, not whole stacks, more than GSCHED_STACKS_MAX
+ * from the row's beginning, no page but guards).
+ */
+#define GSCHED_STACKS(shift, guard)	\
+	((__u64)(guard) * GSCHED_MMAP_STACKS + (((__u64)(shift) - 12) << 35))
 
 /**
  * struct gsched_status - head of the status range
