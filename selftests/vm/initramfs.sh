@@ -20,9 +20,11 @@ busybox=/bin/busybox
 perl_base=/usr/lib/x86_64-linux-gnu/perl-base
 
 # What a cloud kernel may have as modules and the harness needs, in the order of their
-# dependencies; fuse is there for tests that want a file system that takes its time.
+# dependencies; fuse is there for tests that want a file system that takes its time, zram, and what
+# it compresses with, for one that swaps.
 modules=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
-	 virtio_console fuse)
+	 virtio_console fuse
+	 lz4_compress lz4hc_compress lzo-rle zsmalloc zram)
 
 # A merged /usr, as on Debian, so that a binary finds its libraries where it found them here.
 make_skeleton()

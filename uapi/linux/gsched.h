@@ -123,13 +123,14 @@ enum gsched_m_state {
 #define GSCHED_STACKS_MAX	0x800000000ULL
 /**
  * GSCHED_STACKS: mmap offset of a row of guarded stacks
+ * @shift: a stack has 2^@shift bytes, 13 to 30
+ * @guard: number of guard pages at its low end, the other pages are the stack
  *
- * A MAP_PRIVATE mapping at this offset is a row of stacks of 2^shift bytes (shift 13 to 30), each
- * with a guard of so many pages at its low end: touching one is SIGSEGV, EFAULT for a call. All
- * other pages are ordinary private memory, which is not there until it is touched. With the offset
- * of a stack in the row added, a mapping is of the row from that stack on. Not inherited by exec;
- * needs no SETUP. Errors: EINVAL (a shared mapping, not whole stacks, more than GSCHED_STACKS_MAX
- * from the row's beginning, no page but guards).
+ * A MAP_PRIVATE mapping there is a row of such stacks. Touching a guard is SIGSEGV, EFAULT for a
+ * call. All other pages are ordinary private memory, not there until they are touched. With the
+ * offset of a stack in the row added, a mapping is of the row from that stack on. Needs no SETUP.
+ * Errors: EINVAL (a shared mapping, not whole stacks, more than GSCHED_STACKS_MAX from the row's
+ * beginning, no page but guards).
  */
 #define GSCHED_STACKS(shift, guard)	\
 	((__u64)(guard) * GSCHED_MMAP_STACKS + (((__u64)(shift) - 12) << 35))
