@@ -261,7 +261,7 @@ static void compute(void *arg)
 		;
 }
 
-/* Two Ps and four goroutines that only compute: a timer is run all the same. Not on futex, as above. */
+/* Two Ps, four goroutines that only compute: timers run all the same. Not on futex, as above. */
 TEST(timer_beside_computing)
 {
 	if (!on_futex())

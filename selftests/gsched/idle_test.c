@@ -97,7 +97,7 @@ static void sleep_ms(unsigned int ms)
 		;
 }
 
-/* Has the timer of the slices not ticked for a thousand times as long as it takes from tick to tick? */
+/* Has the timer of the slices not ticked for a thousand times as long as from tick to tick? */
 static bool has_stopped(struct gs *gs)
 {
 	__u64 ticks = gs_counts(gs).ticks;

@@ -306,7 +306,7 @@ TEST_F(end, loses_the_p)
 		took = GS_LOAD(gs->ms[b->id].granted_ns) - began;
 		ASSERT_EQ(0, gs_slice(gs, 0));
 		EXPECT_EQ(0, gs_m_saw(b));
-		/* More often if its processor stood still with the request to come to the border. */
+		/* More often if its processor stood still when it should come to the border. */
 		EXPECT_LE(i + 1, asked(a));
 		EXPECT_TRUE(gs_m_gets(gs, a->id, GSCHED_M_WAITING));
 		EXPECT_EQ(i + 1, gs_counts(gs).retakes);
@@ -324,7 +324,7 @@ TEST_F(end, loses_the_p)
 	EXPECT_GE(EMULATED * (SLICE_NS + GRACE_NS + 2 * TICK_NS), best);
 }
 
-/* Of work on another P's ring, the P of a long runner is a cure only if nobody else looks for it. */
+/* For work on another P's ring a long runner gives its P up only if nobody else looks for it. */
 TEST_F(slice, work_of_another_p)
 {
 	struct gs two;
@@ -559,7 +559,7 @@ static bool stands_still(struct gs *gs, struct gs *clock)
 	return ticks_pass(clock, 20) && gs_counts(gs).ticks == ticks;
 }
 
-/* It ticks while a P is RUNNING, not while it is BLOCKED, and again when its M came back by itself. */
+/* It ticks while a P is RUNNING, not while it is BLOCKED, and again when its M has come back. */
 TEST_F(timer, ticks_while_running)
 {
 	struct gs *gs = &self->gs;
