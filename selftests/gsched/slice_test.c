@@ -8,6 +8,7 @@
  */
 #include "gsched_util.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "kselftest_harness.h"
@@ -23,6 +24,14 @@
 #define EMULATED	4
 
 /* ---- jobs ---- */
+
+/* The timer ticks @n times more, now or soon. */
+static bool ticks_pass(struct gs *gs, __u64 n)
+{
+	__u64 ticks = gs_counts(gs).ticks;
+
+	return GS_UNTIL(gs_counts(gs).ticks >= ticks + n);
+}
 
 static bool over;
 
@@ -90,17 +99,39 @@ static long do_share(struct gs_m *m, __u64 a, __u64 b)
 /* Is asleep, comes back and waits to see two ticks, again and again. */
 static long do_sleep_and_run(struct gs_m *m, __u64 fd, __u64 rounds)
 {
-	__u64 ticks;
-	char byte;
-
 	for (; rounds; rounds--) {
-		if (read(fd, &byte, 1) != 1)
-			return -errno;
-		ticks = gs_counts(m->gs).ticks;
-		if (!GS_UNTIL(gs_counts(m->gs).ticks >= ticks + 2))
+		if (gs_do_read(m, fd, 0) != 1)
+			return -EIO;
+		if (!ticks_pass(m->gs, 2))
 			return rounds;
 	}
 	return 0;
+}
+
+/*
+ * The same with short naps, on the one CPU and the other in turn: the timer is started where the M
+ * came back, so in the next nap it is about to stop elsewhere. Returns how many rounds there were,
+ * or -1 if the ticks failed to come.
+ */
+static long do_nap_and_run(struct gs_m *m, __u64 longest_ns, __u64 duration_ns)
+{
+	__u64 end = gs_now() + duration_ns;
+	struct timespec nap = { 0 };
+	unsigned int seed = 3;
+	long round;
+
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (round = 0; gs_now() < end; round++) {
+		gs_pin(0, round % 2);
+		if (!ticks_pass(m->gs, 2))
+			return -1;
+		seed = seed * 1103515245 + 12345;
+		nap.tv_nsec = 1 + (seed >> 8) % longest_ns;
+		nanosleep(&nap, NULL);
+		if (!ticks_pass(m->gs, 2))
+			return -1;
+	}
+	return round;
 }
 
 /* ---- PREEMPT ---- */
@@ -131,14 +162,6 @@ FIXTURE_TEARDOWN(slice)
 static __u64 asked(struct gs_m *m)
 {
 	return GS_LOAD(m->gs->ms[m->id].preempt);
-}
-
-/* The timer ticks @n times more, now or soon. */
-static bool ticks_pass(struct gs *gs, __u64 n)
-{
-	__u64 ticks = gs_counts(gs).ticks;
-
-	return GS_UNTIL(gs_counts(gs).ticks >= ticks + n);
 }
 
 /* PREEMPT of one M moves its counter by one and nobody else's, whatever state it is in. */
@@ -590,25 +613,13 @@ TEST_F(timer, ticks_while_running)
 TEST_F_TIMEOUT(timer, stops_and_starts_at_once, 60)
 {
 	struct gs *gs = &self->gs;
-	unsigned int seed = 3, rounds = 4000, i;
-	__u64 end = gs_now() + 3000 * GS_MS, until;
+	long rounds;
 
 	ASSERT_EQ(0, gs_slice(gs, SHORTEST_NS));
-	gs_m_ask(&self->a, do_sleep_and_run, self->pipe[0], rounds);
-	for (i = 0; i < rounds && !gs_m_answered(&self->a); i++) {
-		if (!gs_p_gets(gs, 0, GSCHED_P_BLOCKED, self->a.id))
-			break;
-		seed = seed * 1103515245 + 12345;
-		until = gs_now() + (seed >> 16) % 300000;
-		while (gs_now() < until)
-			;
-		ASSERT_EQ(1, write(self->pipe[1], "", 1));
-		if (gs_now() > end && i > 300)
-			break;
-	}
-	TH_LOG("%u rounds, %llu ticks", i, gs_counts(gs).ticks);
-	close(self->pipe[1]);
-	EXPECT_GE(0, gs_m_answer(&self->a));
+	gs_m_ask(&self->a, do_nap_and_run, SHORTEST_NS / 2, 4000 * GS_MS);
+	rounds = gs_m_answer(&self->a);
+	TH_LOG("%ld rounds, %llu ticks", rounds, gs_counts(gs).ticks);
+	EXPECT_LT(50, rounds);
 }
 
 /* TUNE while it ticks: a longer or shorter slice counts, none stops it, one again starts it. */
