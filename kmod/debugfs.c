@@ -58,6 +58,9 @@ static const struct {
 	NAME(resizes),
 	NAME(ticks),
 	NAME(preempts),
+	NAME(looks),
+	NAME(looks_late),
+	NAME(handoffs_late),
 };
 
 /* A field that is added to the record goes to the end of both. */

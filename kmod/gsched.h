@@ -88,6 +88,9 @@ struct gsched_stats {
 	u64 stop_max_ns;
 	u64 resizes;
 	u64 preempts;
+	u64 looks;
+	u64 looks_late;
+	u64 handoffs_late;
 };
 
 /* What the slice timer knows of a P from its last tick. */

@@ -71,12 +71,17 @@ static void hooks_look(struct gsched_p *p, bool timer)
 
 	rcu_read_lock();
 	flags = slot_lock(d);
-	if (timer)
+	if (timer) {
 		WRITE_ONCE(p->due, GSCHED_FOREVER);
+		d->stats.looks_late++;
+	} else {
+		d->stats.looks++;
+	}
 	/* before the word is read: who BLOCKs the slot after that does not count on this timer */
 	smp_mb();
 	if (!d->closed)
 		w = hooks_judge(p, timer);
+	d->stats.handoffs_late += timer && w;
 	slot_unlock(d, flags);
 	if (w) {
 		/* this CPU has just become free, and what the P works on is in its caches */

@@ -93,6 +93,9 @@ void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 	info->resizes = l.resizes;
 	info->ticks = READ_ONCE(d->ticks);
 	info->preempts = l.preempts;
+	info->looks = l.looks;
+	info->looks_late = l.looks_late;
+	info->handoffs_late = l.handoffs_late;
 }
 
 /**

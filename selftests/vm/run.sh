@@ -19,6 +19,7 @@
 #   --out DIR           what CMD leaves in /out comes back into DIR
 #   --tap FILE          a copy of the TAP
 #   --append STR        more words for the kernel's command line
+#   --icount            time is what the processors execute: 1 ns an instruction
 #   --plan N            there must be N tests at top level; 0: CMD does not write TAP
 #   --taint N           what the kernel must be tainted with (12288; without a module 0)
 #
@@ -46,6 +47,7 @@ append=
 plan=
 taint=
 shell=
+icount=
 command=()
 
 usage()
@@ -59,6 +61,7 @@ parse()
 		case $1 in
 		--)		shift; command=("$@"); break ;;
 		--shell)	shell=1; shift; continue ;;
+		--icount)	icount=1; shift; continue ;;
 		--*)		[ $# -ge 2 ] || usage "$1 needs a value" ;;&
 		--kernel)	kernel=$2 ;;
 		--cpus)		cpus=$2 ;;
@@ -183,7 +186,11 @@ has_kvm()
 # guest starts the other processors after it.
 choose_accelerator()
 {
-	if has_kvm; then
+	if [ -n "$icount" ]; then
+		accel=(-accel 'tcg,thread=single,tb-size=256' -icount 'shift=0,sleep=off'
+		       -cpu 'max,la57=off')
+		append="tsc=reliable maxcpus=1 $append"
+	elif has_kvm; then
 		accel=(-accel kvm -cpu host)
 	else
 		accel=(-accel 'tcg,thread=multi,tb-size=256' -cpu 'max,la57=off')

@@ -723,6 +723,9 @@ struct gsched_info {
  * @resizes: RESIZE calls
  * @ticks: how often the timer of the slices ticked
  * @preempts: requests to yield, by PREEMPT, STOP and the slices
+ * @looks: interrupts of its own that an M which fell asleep asked for, to have its P handed on
+ * @looks_late: expiries of the timers that look at Ps after their policies' delays
+ * @handoffs_late: of the handoffs, those by such a timer
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -767,6 +770,9 @@ struct gsched_info_domain {
 	__u64	resizes;
 	__u64	ticks;
 	__u64	preempts;
+	__u64	looks;
+	__u64	looks_late;
+	__u64	handoffs_late;
 };
 
 /**
