@@ -85,6 +85,12 @@ trace_tools()
 		/kselftest/gsched/tools_test.sh
 }
 
+cost()
+{
+	"$here/cost_test.sh" "$("$top/selftests/vm/build.sh" 6.1)" \
+		"$("$top/selftests/vm/build.sh" 6.12)"
+}
+
 model()
 {
 	"$top/selftests/model/run.sh" --short
@@ -108,6 +114,7 @@ stages=(
 	"trace_6.1 guest 1 6.1 /kselftest/gsched/tracefs_test"
 	"trace_tools"
 	"vm_harness $top/selftests/vm/test_harness.sh"
+	"cost"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
