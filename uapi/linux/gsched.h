@@ -13,24 +13,23 @@
  *
  * States of a P, and who changes them::
  *
- *                      grant                           RESIZE (shrink)
- *        +------+ ---------------> +------------+     +------+
- *        | IDLE |                  | RUNNING(m) |     | DEAD |
- *        +------+ <--------------- +------------+     +------+
- *          ^  ^   PARK, RELEASE,     |        ^          ^
- *          |  |   UNREGISTER, death  |        |          |
- *          |  |              m falls |        | m wakes  |
- *          |  |               asleep |        | first    |
- *          |  |                      v        |          |
- *          |  |   nobody for    +------------+           |
- *          |  +-----------------| BLOCKED(m) |           |
- *          |                    +------------+           |
- *          |                       |      |              |
- *          |     handed to another |      | STOP         |
- *          |     M: RUNNING(w)  <--+      v              |
- *          |                        +---------+          |
- *          +------------------------| STOPPED |----------+
- *                  START            +---------+
+ *                        grant
+ *            +------+ ---------------> +------------+ ----------------> +------------+
+ *            | IDLE |                  | RUNNING(m) |   m falls asleep  | BLOCKED(m) |
+ *            +------+ <--------------- +------------+ <---------------- +------------+
+ *              |  ^     PARK, RELEASE,       |      m wakes first: RUNNING(m)   |
+ *              |  |     UNREGISTER, death    |      handed to another M:        |
+ *         STOP |  | START                    |      RUNNING(w)                  |
+ *              v  |                          |                                  |
+ *            +---------+  these, in a stop   |                                  |
+ *            | STOPPED | <-------------------+                                  |
+ *            +---------+ <------------------------------------------------------+
+ *              |  ^                            STOP
+ *       RESIZE |  | RESIZE
+ *     (shrink) v  | (grow)
+ *            +------+
+ *            | DEAD |
+ *            +------+
  *
  *   RUNNING(m) -> BLOCKED(m) -> RUNNING(m) is done by m alone, without a lock. All other changes
  *   are made under the domain's lock, and out of RUNNING(m) only by m itself or after its death.
