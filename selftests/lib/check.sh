@@ -106,6 +106,7 @@ builds=(
 stages=(
 	"device_6.12 guest 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"model"
+	"fuzz_6.12 guest 4 6.12 /kselftest/fuzz/fuzz --time 60"
 	"device_6.1 guest 4 6.1 /kselftest/run_kselftest.sh -c gsched"
 	"host_grt"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
