@@ -899,6 +899,14 @@ TEST_F(row, swap)
 
 /* ---- what it costs ---- */
 
+static long faults(void)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	return ru.ru_minflt;
+}
+
 static double touch_ns(char *row, size_t n, size_t stride)
 {
 	__u64 start = gs_now();
@@ -910,13 +918,14 @@ static double touch_ns(char *row, size_t n, size_t stride)
 }
 
 /*
- * The first touch of a stack costs no more than twice that of plain anonymous memory; the best of
- * five of each, for a busy machine only makes them longer. Twice that bound is where it fails.
+ * The first write to a page is one fault, as in plain anonymous memory, not one to map zeroes and
+ * one to copy them. The times are shown, not judged: on a busy machine they say little.
  */
 TEST_F(row, first_touch)
 {
 	const size_t n = 2000, stride = 64 * KIB;
 	double plain = 1e9, ours = 1e9, t;
+	long before;
 	char *row;
 	int i;
 
@@ -930,12 +939,14 @@ TEST_F(row, first_touch)
 		munmap(row, n * stride);
 		row = map_row(self->fd, 16, 1, n);
 		ASSERT_NE(MAP_FAILED, row);
+		before = faults();
 		t = touch_ns(row, n, stride);
+		/* A few more may be the program's own. */
+		EXPECT_GT((long)n + 100, faults() - before);
 		ours = t < ours ? t : ours;
 		munmap(row, n * stride);
 	}
 	TH_LOG("first touch: plain %.0f ns, stack %.0f ns, ratio %.2f", plain, ours, ours / plain);
-	EXPECT_GT(4, ours / plain);
 }
 
 TEST_HARNESS_MAIN
