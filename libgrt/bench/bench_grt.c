@@ -31,7 +31,7 @@ static void before(enum stall_mode mode)
 		grt_sleep(STALL_BEFORE_MS * NSEC_PER_MSEC);
 	} else if (mode == STALL_CPU) {
 		spin_ns(STALL_BEFORE_MS * NSEC_PER_MSEC);
-		/* So long a burst may have earned a request to yield: follow it before B is ready. */
+		/* So long a burst may have earned a request to yield: follow it now. */
 		grt_yield();
 	}
 }

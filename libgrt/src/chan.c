@@ -120,8 +120,8 @@ static int chansend(grt_chan *c, const void *v, bool block)
 		block_for_ever(GRT_WAIT_CHAN_SEND_NIL);
 	}
 	/*
-	 * Not closed first, full afterwards: a closed channel never becomes open and a full one does
-	 * not become ready by being closed, so there was a moment when it was both open and full.
+	 * Not closed first, full afterwards: a closed channel never becomes open and a full one
+	 * does not become ready by being closed, so once it was both open and full.
 	 */
 	if (!block && !closed(c) && full(c))
 		return -EAGAIN;

@@ -8,9 +8,9 @@
  *
  *	- The producer stores the slot, then tail with release. A thief that reads tail with acquire
  *	  sees the slots below it.
- *	- A consumer reads head with acquire, the slots, and then takes them by a compare and swap of
- *	  head. If it succeeds, nobody else has taken them; and the producer, which reads head with
- *	  acquire before it uses a slot again, has not overwritten them before.
+ *	- A consumer reads head with acquire, the slots, and then takes them by a compare and swap
+ *	  of head. If it succeeds, nobody else has taken them; and the producer, which reads head
+ *	  with acquire before it uses a slot again, has not overwritten them before.
  *	- runnext is filled by the owner and emptied by anyone, by atomic exchange.
  */
 #include <sched.h>

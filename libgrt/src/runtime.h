@@ -93,7 +93,7 @@ struct g {
 	struct gobuf sched;	/* offset G_SCHED_SP */
 	struct m *m;		/* the M that runs it, or NULL */
 	struct stack stack;
-	enum gstatus status;	/* A: changed by casgstatus() only, by whoever the state says owns it */
+	enum gstatus status;	/* A: by casgstatus() only, and whom the state says owns it */
 	enum grt_wait_reason waitreason;
 	uint64_t goid;
 	struct g *schedlink;	/* in a gqueue, or on a list of dead Gs */
@@ -129,8 +129,8 @@ struct m {
 	struct g *curg;		/* M: the goroutine it runs */
 
 	/*
-	 * Its lines in the shared pages, or memory of the same layout on futex: the P it holds now,
-	 * the requests to yield, and nopreempt, which is not 0 whenever runtime code relies on the P.
+	 * Its lines in the shared pages, or memory of the same layout on futex: the P it holds
+	 * now, the requests to yield, and nopreempt, not 0 whenever runtime code relies on the P.
 	 */
 	struct gsched_m_hint *hint;
 	const struct gsched_m_status *status;

@@ -19,7 +19,7 @@ struct grt_sudog {
 	struct g	*g;		/* the waiter; NULL: a thread outside the runtime */
 	struct grt_sudog	*next;
 	struct grt_sudog	*prev;
-	void		*elem;		/* data in the waiter's memory, to be copied from or to; or NULL */
+	void		*elem;		/* data in the waiter's memory, to copy from or to */
 	bool		success;	/* the answer: true if handed over, false if by close */
 	struct note	note;		/* where a thread outside the runtime sleeps */
 };

@@ -7,8 +7,8 @@
  * there is no timer:
  *	- addtimer() puts the timer into a heap and then lowers the word, if it is 0 or later.
  *	- timerhorizon(), which only the poller calls, stores NEVER, looks at every heap, and lowers
- *	  the word to what it found, or to 0 from NEVER. A timer added behind its back has either been
- *	  seen in the heap or lowers the word after the store of NEVER.
+ *	  the word to what it found, or to 0 from NEVER. A timer added behind its back has either
+ *	  been seen in the heap or lowers the word after the store of NEVER.
  */
 #include <stdlib.h>
 #include <time.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Choosing the backend and the number of Ps: what is asked for is there, or one line says why not. */
+/* Choosing backend and number of Ps: what is asked for is there, or one line says why not. */
 #include <errno.h>
 #include <sched.h>
 
@@ -158,7 +158,8 @@ static void call_to_death(struct death *d, int (*fn)(void *))
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe(fds) || (pid = fork()) < 0)
+	pid = pipe(fds) ? -1 : fork();
+	if (pid < 0)
 		exit(KSFT_FAIL);
 	if (!pid) {
 		dup2(fds[1], STDERR_FILENO);

@@ -2,8 +2,9 @@
 /*
  * What the tests of libgrt share, on top of the kselftest harness.
  *
- * The harness runs each test in a process of its own, so each can boot the one runtime a process may
- * have. Goroutines may use EXPECT_*; ASSERT_* only where the test itself runs, for it jumps there.
+ * The harness runs each test in a process of its own, so each can boot the one runtime that a
+ * process may have. Goroutines may use EXPECT_*; ASSERT_* only where the test itself runs: it jumps
+ * there.
  */
 #ifndef GRT_HARNESS_H
 #define GRT_HARNESS_H
@@ -18,7 +19,7 @@
 
 #include "kselftest_harness.h"
 
-/* The running test, for EXPECT_* in goroutines; in the test itself the harness's argument hides it. */
+/* The running test, for EXPECT_* in goroutines; in the test the harness's argument hides it. */
 static struct __test_metadata *_metadata;
 
 /*
@@ -33,7 +34,8 @@ __attribute__((constructor)) static void die_by_signal(void)
 /* Boots the runtime with @procs Ps, runs @fn in it and returns its value. */
 #define run_procs(procs, fn, arg) do_run_procs(_metadata, procs, fn, arg)
 
-static inline int do_run_procs(struct __test_metadata *test, int procs, int (*fn)(void *), void *arg)
+static inline int do_run_procs(struct __test_metadata *test, int procs, int (*fn)(void *),
+			       void *arg)
 {
 	struct grt_config config = { .size = sizeof(config), .maxprocs = procs };
 
@@ -59,7 +61,8 @@ static inline void run_to_death(struct death *d, int (*fn)(void *))
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe(fds) || (pid = fork()) < 0) {
+	pid = pipe(fds) ? -1 : fork();
+	if (pid < 0) {
 		perror("run_to_death");
 		exit(KSFT_FAIL);
 	}

@@ -12,7 +12,7 @@
 
 #define READ_NS		(1000 * 1000000LL)	/* how long the reader sleeps */
 #define SLEEP_NS	(10 * 1000000LL)
-#define LATE_NS		(400 * 1000000LL)	/* an emulator's scheduling, not the rest of the read */
+#define LATE_NS		(400 * 1000000LL)	/* an emulator's delays, not the read's rest */
 #define WORKERS		100
 #define ROUNDS		50
 #define PATIENCE_NS	(20 * 1000000000LL)

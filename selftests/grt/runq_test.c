@@ -172,8 +172,8 @@ TEST_F(runq, steal_runnext_last)
 }
 
 /*
- * Protocol 1: a P's bit is set from its first entry until its owner goes idle, for ring and runnext,
- * and for what a thief brings home.
+ * Protocol 1: a P's bit is set from its first entry until its owner goes idle, for ring and
+ * runnext, and for what a thief brings home.
  */
 TEST_F(runq, has_work)
 {

@@ -167,8 +167,8 @@ static int idle(void *arg)
 }
 
 /*
- * Idle costs nothing: while the only goroutine sleeps 500 ms, no thread wakes periodically. A thread
- * that looked every 10 ms would count 50.
+ * Idle costs nothing: while the only goroutine sleeps 500 ms, no thread wakes periodically. A
+ * thread that looked every 10 ms would count 50.
  */
 TEST(idle_costs_nothing)
 {

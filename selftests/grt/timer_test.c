@@ -98,7 +98,7 @@ TEST_F(timer, remove)
 	EXPECT_FALSE(deltimer(&self->t[0]));
 }
 
-/* next_when: never later than the first timer; exact once the poller looked; 0 only without timers. */
+/* next_when: never later than the first timer; exact once the poller looked; 0: no timers. */
 TEST_F(timer, horizon)
 {
 	int64_t now = 2500;

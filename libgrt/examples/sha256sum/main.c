@@ -27,7 +27,7 @@
 
 #include "sha256sum.h"
 
-#define IN_FLIGHT	64	/* files: enough to hide a slow one, far from the limit on open files */
+#define IN_FLIGHT	64	/* files: enough to hide a slow one, few beside the limit */
 
 struct options opt;
 

@@ -29,7 +29,7 @@ GRT_BEGIN_DECLS
  */
 typedef struct grt_chan {
 	/* private: */
-	struct grt_lock		lock;		/* guards everything below but what is set by init */
+	struct grt_lock		lock;		/* guards all below but what init sets */
 	uint32_t		closed;
 	size_t			qcount;		/* elements in buf */
 	size_t			dataqsiz;	/* set by init */

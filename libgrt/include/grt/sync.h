@@ -21,7 +21,7 @@ GRT_BEGIN_DECLS
  */
 typedef struct grt_waitgroup {
 	/* private: */
-	uint64_t		state;		/* counter << 32 | waiters: one word, so that both change as one */
+	uint64_t		state;		/* counter << 32 | waiters, changed as one */
 	struct grt_lock		lock;		/* guards waitq; held to add a waiter to state */
 	struct grt_waitq	waitq;
 } grt_waitgroup;
