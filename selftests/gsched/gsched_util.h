@@ -33,8 +33,11 @@
 #include <linux/gsched.h>
 
 #define GS_DEVICE		"/dev/gsched"
-/* Emulated and on a loaded machine a step may take long; a test that waits this long has failed. */
-#define GS_PATIENCE_NS		10000000000ULL
+/*
+ * Emulated and on a loaded machine a step may take long; a test that waits this long has failed. On
+ * a slow kernel it is GSCHED_TEST_FACTOR times as long, and so is what the harness gives a test.
+ */
+#define GS_PATIENCE_NS		(10000000000ULL * gs_factor())
 #define GS_MS			1000000ULL
 /* What gs_m_answer() returns when none came; no errno, and nothing a call returns. */
 #define GS_NO_ANSWER		(-9999L)
@@ -66,6 +69,7 @@ struct gs {
 	struct gsched_m_hint	*mh;
 };
 
+unsigned int gs_factor(void);
 __u64 gs_now(void);
 /* CLOCK_MONOTONIC @ms milliseconds from now */
 __u64 gs_in_ms(unsigned int ms);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "slowfile.h"
+#include "gsched_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 
 #define FILE_SIZE	4096
 #define REQUEST_SIZE	(FUSE_MIN_READ_BUFFER + 4096)
-#define PATIENCE_MS	10000
+#define ATTR_VALID_S	10000
 
 struct server {
 	int	fuse;
@@ -54,7 +55,7 @@ static int reply_init(struct server *s, uint64_t unique)
 static int reply_attr(struct server *s, uint64_t unique)
 {
 	struct fuse_attr_out out = {
-		.attr_valid = PATIENCE_MS,
+		.attr_valid = ATTR_VALID_S,
 		.attr = {
 			.ino = FUSE_ROOT_ID, .size = FILE_SIZE, .mode = S_IFREG | 0400,
 			.nlink = 1, .blksize = FILE_SIZE,
@@ -183,7 +184,7 @@ int slowfile_wait(struct slowfile *file)
 	struct pollfd pfd = { .fd = file->asked, .events = POLLIN };
 	char byte;
 
-	if (poll(&pfd, 1, PATIENCE_MS) != 1)
+	if (poll(&pfd, 1, GS_PATIENCE_NS / GS_MS) != 1)
 		return -ETIMEDOUT;
 	return read(file->asked, &byte, 1) == 1 ? 0 : -EPIPE;
 }
