@@ -9,6 +9,7 @@
 #   make deps            install what is missing (Debian packages)
 #   make demo            what this is for, shown: natively and in a virtual machine
 #   make check           the tests, on this machine and in virtual machines
+#   make debugkernel     the kernel that finds faults, for run.sh --kernel debug
 #   make vm              a shell in a virtual machine with everything in it
 #   make bench-vm        what a block costs, beside Go and raw threads
 
@@ -72,6 +73,10 @@ check:
 	selftests/lib/deps.sh check
 	selftests/lib/check.sh
 
+debugkernel:
+	selftests/lib/deps.sh full
+	selftests/vm/debugkernel.sh
+
 vm:
 	selftests/lib/deps.sh check
 	selftests/vm/shell.sh
@@ -80,4 +85,4 @@ bench-vm:
 	selftests/lib/deps.sh bench
 	libgrt/bench/bench-vm.sh
 
-.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check vm bench-vm
+.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check debugkernel vm bench-vm

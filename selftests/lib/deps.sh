@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# deps.sh [--check] [build|demo|check|bench]
+# deps.sh [--check] [build|demo|check|full|bench]
 #
 # Installs with apt what is missing for a group (default: check) and says what. Each group
 # holds the one before it. Does nothing, quickly, when all is there.
@@ -9,6 +9,7 @@
 #   build    the library, the examples, the module
 #   demo     and the virtual machine
 #   check    and what the tests and the gates use
+#   full     and what the debug kernel is built with
 #   bench    and the runtimes that libgrt is compared with
 #
 #   --check  install nothing; exit status 1 and the names when something is missing
@@ -20,15 +21,17 @@ set -euo pipefail
 # linked with libelf1.
 build=(gcc gcc-12 libc6-dev libssl-dev make pahole pkgconf)
 demo=("${build[@]}" busybox-static cpio libelf1 qemu-system-x86 xz-utils)
-check=("${demo[@]}" bpftrace clang codespell coccinelle g++ gdb libdw-dev liburing-dev libunwind-dev linux-perf
-       perl python3 rsync sparse spin trace-cmd valgrind)
+check=("${demo[@]}" bpftrace clang clang-tidy-14 codespell coccinelle g++ gdb libdw-dev liburing-dev
+       libunwind-dev linux-perf perl python3 rsync shellcheck sparse spin trace-cmd valgrind)
 # shellcheck disable=SC2034 # by name, in main()
+full=("${check[@]}" bc bison flex libelf-dev)
+# shellcheck disable=SC2034
 bench=("${check[@]}" golang-go libboost-fiber-dev)
 
 is_group()
 {
 	case $1 in
-	build | demo | check | bench) return 0 ;;
+	build | demo | check | full | bench) return 0 ;;
 	*) return 1 ;;
 	esac
 }
@@ -56,9 +59,9 @@ main()
 		only_check=1
 		shift
 	fi
-	[ $# -le 1 ] || die "usage: deps.sh [--check] [build|demo|check|bench]"
+	[ $# -le 1 ] || die "usage: deps.sh [--check] [build|demo|check|full|bench]"
 	group=${1:-check}
-	is_group "$group" || die "no group '$group'; there are build, demo, check and bench"
+	is_group "$group" || die "no group '$group'; there are build, demo, check, full and bench"
 
 	local -n packages=$group
 	need_apt "Install yourself what these Debian packages hold: ${packages[*]}"

@@ -11,8 +11,9 @@
 
 set -euo pipefail
 . "$(dirname "$0")/apt.sh"
+. "$(dirname "$0")/source.sh"
 
-package=linux-source-6.12
+package=$source_package
 
 # The members to unpack, as patterns for tar; lib.mk wants the headers beside it.
 members="scripts/checkpatch.pl scripts/spelling.txt scripts/const_structs.checkpatch
@@ -25,21 +26,6 @@ members="scripts/checkpatch.pl scripts/spelling.txt scripts/const_structs.checkp
 is_ksft()
 {
 	[ -f "$1/lib.mk" ] && [ -f "$1/kselftest_harness.h" ]
-}
-
-# source_archive DIR: the archive that the package holds, on stdout. DIR is for the download.
-source_archive()
-{
-	local dir=$1
-
-	if [ -f "/usr/src/$package.tar.xz" ]; then
-		cat "/usr/src/$package.tar.xz"
-		return
-	fi
-	say "downloading $package (150 MB, kept as 14 MB; this is done once)"
-	apt_download "$dir" "$package" || { apt_update && apt_download "$dir" "$package"; } ||
-		die "cannot download $package; set KSFTDIR to the tools/testing/selftests of a kernel source"
-	dpkg-deb --fsys-tarfile "$dir"/"$package"_*.deb | tar -xO "./usr/src/$package.tar.xz"
 }
 
 # Unpacks under another name and renames, so that a folder of the right name is complete.
@@ -55,7 +41,8 @@ unpack_source()
 	done
 	set +f
 	mkdir "$temp/tree"
-	source_archive "$temp" |
+	say "of $package 14 MB are kept; this is done once (or set KSFTDIR)"
+	source_text "$temp" |
 		tar -xJ -C "$temp/tree" --strip-components=1 --wildcards "${patterns[@]}"
 	is_ksft "$temp/tree/tools/testing/selftests" || die "$package holds no kselftest framework"
 	mv "$temp/tree" "$target"

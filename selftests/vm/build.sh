@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# build.sh 6.1|6.12
+# build.sh 6.1|6.12|debug
 #
-# Builds the module for the kernel of that series and prints the path of gsched.ko. Each kernel
+# Builds the module for that kernel and prints the path of gsched.ko. Each kernel
 # has a folder of its own below build/, with links to the sources, so that they are built side
 # by side and only what changed is built again. Every warning is an error (W=1 -Werror).
 
@@ -28,33 +28,36 @@ link_sources()
 
 compile()
 {
-	local tree=$1 kdir=$2 log=$1/build.log
+	local tree=$1 log=$1/build.log
 
-	if ! make -C "$kdir" M="$tree" W=1 KCFLAGS=-Werror -j "$(nproc)" modules >"$log" 2>&1; then
+	if ! make -C "$KDIR" M="$tree" W=1 KCFLAGS=-Werror "${instrument[@]}" -j "$(nproc)" modules \
+			>"$log" 2>&1; then
 		cat "$log" >&2
-		die "the module does not build for ${kdir##*/linux-headers-}"
+		die "the module does not build for $KRELEASE"
 	fi
 	# modpost's warnings are not the compiler's.
 	if grep -E '(^|[ :])(WARNING|warning):' "$log" >&2; then
-		die "warnings while building the module for ${kdir##*/linux-headers-}"
+		die "warnings while building the module for $KRELEASE"
 	fi
 }
 
 main()
 {
-	local assignments tree KRELEASE KDIR
+	local assignments tree KRELEASE KDIR instrument=()
 
-	[ $# = 1 ] || die "usage: build.sh 6.1|6.12"
+	[ $# = 1 ] || die "usage: build.sh 6.1|6.12|debug"
 	[ -f "$top/Kbuild" ] || die "$top has no Kbuild"
 	assignments=$("$top/selftests/vm/kernels.sh" "$1")
 	eval "$assignments"
+	# The debug kernel counts what is executed, of the module alone.
+	[ "$1" != debug ] || instrument=(GCOV_PROFILE=y KCOV_INSTRUMENT=y)
 
 	tree=$top/build/kmod-$KRELEASE
 	mkdir -p "$tree"
 	exec 9>"$tree/lock"
 	flock 9
 	link_sources "$tree"
-	compile "$tree" "$KDIR"
+	compile "$tree"
 	printf '%s\n' "$tree/kmod/gsched.ko"
 }
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# initramfs.sh MODDIR FOLDER
+# initramfs.sh MODDIR|'' FOLDER
 #
 # Packs what every guest has in common, busybox, bash, GNU timeout, perl, the guest's own scripts
 # and the modules the harness itself needs, into an archive in FOLDER and prints its path. It is
@@ -61,6 +61,7 @@ install_modules()
 
 	mkdir -p "$root/lib/vm"
 	: >"$root/lib/vm/order"
+	[ -n "$moddir" ] || return 0
 	for name in "${modules[@]}"; do
 		file=$(find "$moddir/kernel" -name "$name.ko*" -print -quit)
 		case $file in
@@ -109,7 +110,8 @@ main()
 {
 	local moddir=$1 folder=$2 name target
 
-	name=base-${moddir##*/}
+	name=${moddir:-builtin}
+	name=base-${name##*/}
 	target=$folder/$name.$(fingerprint "$moddir").cpio
 	if [ ! -f "$target" ]; then
 		mkdir -p "$folder"

@@ -31,9 +31,11 @@ reasons=0
 most_reasons=10
 
 # What a kernel says when something is wrong, and does not when nothing is. An oops panics.
-complaints='(^|[^[:alnum:]_])(BUG|WARNING|KFENCE|KASAN|KCSAN|UBSAN|Oops)[: ]'
+complaints='(^|[^[:alnum:]_])(BUG|WARNING|KFENCE|KASAN|KCSAN|UBSAN|ODEBUG|Oops)[: ]'
 complaints+='|INFO: task .* blocked|rcu.*stall|soft lockup|hard LOCKUP'
-complaints+='|possible .*(lock|recursi)|unreferenced object'
+complaints+='|possible .*(lock|recursi)|unreferenced object|INFO: trying to register'
+# and when it stops looking
+complaints+='|turning off the locking|leak detector disabled'
 
 taint_names=('P: proprietary module' 'F: module loaded by force' 'S: processor out of specification'
 	'R: module unloaded by force' 'M: machine check' 'B: bad page' 'U: user space asked for it'

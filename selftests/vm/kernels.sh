@@ -1,15 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernels.sh 6.1|6.12
+# kernels.sh 6.1|6.12|debug
 #
 # Finds Debian's current cloud kernel of that series and its headers, downloads them into the
-# cache, unpacks them there without installing anything, and prints shell assignments:
+# cache, unpacks them there without installing anything; or builds the debug kernel, where the
+# cache does not hold it. Prints shell assignments:
 #
 #   KRELEASE=  the kernel's release
 #   VMLINUZ=   its image
 #   KDIR=      its headers, for make -C $KDIR M=...
-#   MODDIR=    its modules, lib/modules/$KRELEASE
+#   MODDIR=    its modules, lib/modules/$KRELEASE; empty where there are none
+#   TAINT=     what the module taints it with
+#   FACTOR=    how many times longer than elsewhere things may take
 #
 # The meta packages say which kernel is current. When the archive cannot be reached, the newest
 # kernel in the cache does, with a word on stderr. Nothing is fetched when the current one is there.
@@ -23,7 +26,7 @@ meta_image()
 	case $1 in
 	6.1)	echo linux-image-cloud-amd64 ;;
 	6.12)	echo linux-image-6.12-cloud-amd64 ;;
-	*)	die "no kernel series '$1'; there are 6.1 and 6.12" ;;
+	*)	die "no kernel series '$1'; there are 6.1, 6.12 and debug" ;;
 	esac
 }
 
@@ -128,25 +131,61 @@ provide()
 	printf '%s\n' "$release"
 }
 
-main()
+assign()
 {
-	local series=${1:-} release tree
+	local name
 
-	[ $# = 1 ] || die "usage: kernels.sh 6.1|6.12"
-	meta_image "$series" >/dev/null
-	need_apt "The kernels of the tests come from its archive."
+	for name in KRELEASE VMLINUZ KDIR MODDIR TAINT FACTOR; do
+		printf '%s=%q\n' "$name" "${!name}"
+	done
+}
+
+# It knows no signatures, so the module taints it by being built out of tree alone. What finds
+# faults there makes it several times slower, and even more so what waits for others to run.
+debug_kernel()
+{
+	local tree
+
+	tree=$("$(dirname "$0")/debugkernel.sh")
+	KRELEASE=$(<"$tree/build/include/config/kernel.release")
+	VMLINUZ=$tree/build/arch/x86/boot/bzImage
+	KDIR=$tree/build
+	MODDIR=
+	TAINT=4096
+	FACTOR=10
+}
+
+# The taints are O and E, an out-of-tree module without signature.
+cloud_kernel()
+{
+	local tree
 
 	cache=$(cache_dir)
 	exec 9>"$cache/kernels.lock"
 	flock 9
-	release=$(provide "$series")
-	tree=$cache/kernel-$release
+	KRELEASE=$(provide "$1")
+	tree=$cache/kernel-$KRELEASE
+	VMLINUZ=$tree/boot/vmlinuz-$KRELEASE
+	KDIR=$tree/usr/src/linux-headers-$KRELEASE
+	MODDIR=$tree/lib/modules/$KRELEASE
+	TAINT=12288
+	FACTOR=1
+}
 
-	printf '%s=%q\n' \
-		KRELEASE "$release" \
-		VMLINUZ "$tree/boot/vmlinuz-$release" \
-		KDIR "$tree/usr/src/linux-headers-$release" \
-		MODDIR "$tree/lib/modules/$release"
+main()
+{
+	local series=${1:-} KRELEASE VMLINUZ KDIR MODDIR TAINT FACTOR
+
+	[ $# = 1 ] || die "usage: kernels.sh 6.1|6.12|debug"
+	if [ "$series" = debug ]; then
+		debug_kernel
+		assign
+		return
+	fi
+	meta_image "$series" >/dev/null
+	need_apt "The kernels of the tests come from its archive."
+	cloud_kernel "$series"
+	assign
 }
 
 main "$@"

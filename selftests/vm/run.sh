@@ -8,11 +8,13 @@
 # status 0 when everything went as it must (judge.sh says what that is), else 1, with a line
 # "vm: FAIL: reason" for each reason on stderr.
 #
-#   --kernel 6.1|6.12   Debian's cloud kernel of that series (6.12)
+#   --kernel 6.1|6.12|debug
+#                       Debian's cloud kernel of that series (6.12), or the debug kernel
 #   --cpus N            virtual processors (2)
 #   --mem SIZE          memory, as QEMU takes it (2G)
 #   --timeout S         seconds from start to end after which it counts as hung (120)
 #   --boot-timeout S    seconds until the guest's init must run; else once more (30)
+#                       (the debug kernel has ten times as long for both)
 #   --module FILE|none  the module to load (what build.sh builds for the kernel)
 #   --root DIR          the tree DIR goes into the guest's /; repeatable
 #   --bin FILE[:DEST]   a program, to DEST (/usr/local/bin/NAME); repeatable
@@ -21,7 +23,7 @@
 #   --append STR        more words for the kernel's command line
 #   --icount            time is what the processors execute: 1 ns an instruction
 #   --plan N            there must be N tests at top level; 0: CMD does not write TAP
-#   --taint N           what the kernel must be tainted with (12288; without a module 0)
+#   --taint N           what the kernel must be tainted with (12288, debug: 4096; without a module 0)
 #
 # The shared libraries that programs need come along. The guest is busybox, bash, GNU timeout and
 # perl; there is the group gsched and the user nobody.
@@ -108,7 +110,8 @@ check_options()
 	[ -z "$shell" ] || [ -t 0 ] || usage "--shell needs a terminal"
 }
 
-# Sets VMLINUZ and MODDIR; builds the module when none was given; '' stands for none then.
+# Sets what kernels.sh says; builds the module when none was given; '' stands for none then. A
+# slow kernel is given longer.
 find_kernel()
 {
 	local assignments
@@ -121,18 +124,20 @@ find_kernel()
 	*)	[ -f "$module" ] || usage "--module $module: no such file" ;;
 	esac
 	if [ -z "$taint" ]; then
-		taint=$([ -n "$module" ] && echo 12288 || echo 0)
+		taint=$([ -n "$module" ] && echo "$TAINT" || echo 0)
 	fi
+	timeout=$((timeout * FACTOR))
+	boot_timeout=$((boot_timeout * FACTOR))
 }
 
 # What the guest's init reads.
 write_conf()
 {
 	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_OUT=$out VM_CONSOLE=''
-	local VM_CMD=("${command[@]}") VM_ALARM=$((timeout * 9 / 10))
+	local VM_CMD=("${command[@]}") VM_ALARM=$((timeout * 9 / 10)) VM_FACTOR=$FACTOR
 
 	[ -z "$shell" ] || VM_CONSOLE=$(stty size)
-	declare -p VM_MODULE VM_OUT VM_CONSOLE VM_CMD VM_ALARM
+	declare -p VM_MODULE VM_OUT VM_CONSOLE VM_CMD VM_ALARM VM_FACTOR
 }
 
 # What only this run has in its guest.
