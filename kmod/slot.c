@@ -523,13 +523,25 @@ static void slot_starve(struct gsched_domain *d)
 	d->break_poll = true;
 }
 
+/* An IDLE P for @w, the one it held last if that is IDLE. */
+static struct gsched_p *slot_find_idle(const struct gsched_m *w)
+{
+	const struct gsched_domain *d = w->domain;
+
+	if (!d->status->nidle)
+		return NULL;
+	if (w->last_p && GSCHED_P_WORD_STATE(READ_ONCE(w->last_p->word)) == GSCHED_P_IDLE)
+		return w->last_p;
+	return slot_find(d, GSCHED_P_IDLE);
+}
+
 /**
  * slot_serve() - give a P that is to be had to the longest WAITING M
  * @d: domain
  *
  * Whoever makes an M WAITING calls this until it returns NULL, so that no M waits while a P is
- * IDLE or BLOCKED. It first tries the P that M held last: its caches may be warm there. While the
- * world is stopped all wait; START serves them.
+ * IDLE or BLOCKED. An IDLE one costs nobody a trip over the border, and of both the M's last one is
+ * best: its caches may be warm there. While the world is stopped all wait; START serves them.
  *
  * Return: the M to wake (it may be the caller), or NULL.
  */
@@ -541,7 +553,10 @@ struct gsched_m *slot_serve(struct gsched_domain *d)
 	lockdep_assert_held(&d->lock);
 	if (!w || d->stopper)
 		return NULL;
-	if (w->last_p && slot_try(w->last_p, w))
+	p = slot_find_idle(w);
+	if (!p)
+		p = w->last_p;
+	if (p && slot_try(p, w))
 		return w;
 	for_each_p(d, p)
 		if (slot_try(p, w))
