@@ -232,6 +232,22 @@ inline slot_hand(pp)
 	fi
 }
 
+#if STOPS
+/* = machine_restart(): each STOPPED P is given up; the lock is dropped in between, for wake-ups */
+inline machine_restart(pp)
+{
+	do
+	:: atomic { pp < NP && !lk -> lk = 1 };
+		if
+		:: !stw && w[pp] == STOPPED -> slot_hand(pp)	/* = slot_restart() */
+		:: else
+		fi;
+		atomic { lk = 0; pp++ }
+	:: pp == NP -> break
+	od
+}
+#endif
+
 /* = slot_hand_blocked(): BLOCKED(any) to somebody, one cmpxchg.
    done: a PARKED M got it, or there is none to get it */
 inline slot_hand_blocked(pp)
@@ -711,7 +727,7 @@ border_wait: /* = border_wait() */
 #endif
 	if :: g -> goto user_ :: else -> goto sched fi;
 
-retake: /* border_work() again, asked by the monitor or STOP; nopreempt == 0 */
+retake: /* = border_give_up(), = slot_retake(): asked by the monitor or STOP; nopreempt == 0 */
 	atomic { !lk ->
 		if
 		:: stw && stopper != id -> w[p] = STOPPED
@@ -739,7 +755,7 @@ unpark: /* = machine_unpark() */
 unpark:	skip;
 #endif
 
-stop:
+stop: /* = monitor_stop(), = slot_stop() */
 #if STOPS
 	atomic { !lk ->
 		if
@@ -751,8 +767,10 @@ stop:
 	:: atomic { x < NP ->
 		if
 		:: x == p
+		/* = slot_halt() */
 		:: x != p && w[x] == IDLE -> w[x] = STOPPED; nidle--
 		:: x != p && isblk(w[x]) -> w[x] = STOPPED
+		/* = monitor_ask(), = monitor_insist() */
 		:: x != p && isrun(w[x]) -> preempt[w[x] - 10] = 1
 		:: else
 		fi;
@@ -762,7 +780,7 @@ stop:
 #ifdef LIT_STOPPER	/* STOP sleeps like any other call */
 	atomic { user[p] = 0; w[p] = BLOCKED(id) }; hooks_sched_out(p);
 #endif
-	NSTOPPED == NP - 1;
+	NSTOPPED == NP - 1;		/* = monitor_wait() */
 #ifdef LIT_STOPPER
 	atomic {
 		if
@@ -783,12 +801,9 @@ stop:
 	:: true
 	fi;
 	assert(USERS == id + 1 && NSTOPPED == NP - 1);
-	atomic { !lk -> lk = 1; stw = 0; stopper = NONE; x = 0 };	/* START */
-	do
-	:: x < NP && w[x] == STOPPED -> slot_hand(x); x++
-	:: x < NP && w[x] != STOPPED -> x++
-	:: atomic { x == NP -> x = 0; lk = 0; user[p] = 0; goto user_ }
-	od;
+	atomic { !lk -> stw = 0; stopper = NONE; x = 0 };	/* = slot_start() */
+	machine_restart(x);
+	atomic { x = 0; user[p] = 0; goto user_ };
 #endif
 
 die:	reap[id] = 1;
@@ -822,7 +837,7 @@ end:
 proctype Reaper()
 {
 	byte x, y, z;
-	bool c;
+	bool c, t;
 end:
 	do
 	:: atomic { reap[0] && !lk -> reap[0] = 0; x = 0; break }
@@ -830,20 +845,14 @@ end:
 	:: atomic { reap[NM-1] && !lk -> reap[NM-1] = 0; x = NM - 1; break }
 	od;
 	atomic { !lk ->
-		lk = 1; st[x] = DEAD; z = 0;
+		lk = 1; st[x] = DEAD; z = 0; t = 0;
 #if NEW && SIG
 		if :: lent[x] -> lent[x] = 0; nlent-- :: else fi
 #endif
 	};
-	if
-	:: stopper == x ->
-		atomic { stw = 0; stopper = NONE };
-		do
-		:: z < NP -> if :: w[z] == STOPPED -> slot_hand(z) :: else fi; z++
-		:: atomic { z == NP -> z = 0; break }
-		od
-	:: else
-	fi;
+#if STOPS
+	if :: atomic { stopper == x -> stw = 0; stopper = NONE; t = 1 } :: stopper != x fi;
+#endif
 	do
 	:: z < NP ->
 		if
@@ -851,8 +860,12 @@ end:
 		:: else
 		fi;
 		z++
-	:: atomic { z == NP -> z = 0; x = 0; lk = 0; goto end }
-	od
+	:: atomic { z == NP -> z = 0; x = 0; lk = 0; break }
+	od;
+#if STOPS
+	if :: t -> machine_restart(z); z = 0 :: else fi;
+#endif
+	goto end
 }
 #endif
 

@@ -400,19 +400,21 @@ static void serve(void)
 		;
 }
 
-/* Its caches may be warm where it was last. */
+/* An IDLE P before a BLOCKED one; its caches may be warm where it was last. */
 static void step_acquire(struct thread *t)
 {
 	struct gsched_p *last = t->m.last_p;
-	bool free = !status.nwaiting && last && !stopper &&
-		    (state_of(last) == GSCHED_P_IDLE || state_of(last) == GSCHED_P_BLOCKED);
+	u32 best = status.nidle ? GSCHED_P_IDLE : GSCHED_P_BLOCKED;
+	bool mine = last && state_of(last) == best, alone = !status.nwaiting && !stopper;
+	u32 idle = status.nidle;
 
 	doing = "ACQUIRE or border";
 	slot_wait(&t->m);
 	oracle_waits(t->m.id);
 	t->place = INWAIT;
 	serve();
-	must(!free || t->m.grant == last);
+	must(!alone || !mine || t->m.grant == last);
+	must(!alone || !idle || status.nidle == idle - 1);
 }
 
 static void step_block(struct thread *t)
@@ -553,6 +555,26 @@ static void step_hand(struct thread *t, enum gsched_m_state state)
 		check_handed(p, note(slot_hand(p)));
 }
 
+/* The border of an M that was asked for its P: what it keeps nobody wants. */
+static void step_retake(struct thread *t)
+{
+	struct gsched_p *p = t->m.p;
+	bool use = own_work(p->id) || hint.gqlen || poll_wanted() ||
+		   (!hint.nspinning && !status.nidle && others_work(p->id));
+	bool wanted = stopper ? t != stopper : status.nwaiting || (use && status.nparked);
+	struct gsched_m *w;
+
+	doing = "a retake";
+	must(slot_retake(&t->m, &w) == wanted);
+	if (!wanted) {
+		must(!w && t->m.p == p && owner_of(p->id) == t->m.id + 1);
+		return;
+	}
+	must(!t->m.p);
+	check_handed(p, note(w));
+	t->place = LOST;
+}
+
 static void step_stop(struct thread *t)
 {
 	u32 p, running = nr_state(GSCHED_P_RUNNING);
@@ -592,17 +614,30 @@ static void step_resize(struct thread *t)
 static void step_of_stopper(struct thread *t)
 {
 	switch (any(8)) {
-	case 0: step_hand(t, GSCHED_M_FREE); break;	/* it dies */
-	case 1: case 2: step_block(t); break;
-	case 3: step_preempted(t); break;
-	case 4: step_start(); break;
-	case 5: case 6:
+	case 0:				/* it dies */
+		step_hand(t, GSCHED_M_FREE);
+		break;
+	case 1:
+	case 2:
+		step_block(t);
+		break;
+	case 3:
+		step_preempted(t);
+		step_retake(t);
+		break;
+	case 4:
+		step_start();
+		break;
+	case 5:
+	case 6:
 		if (slot_world_stopped(&t->m))
 			step_resize(t);
 		else
 			step_stopping(t, true);
 		break;
-	default: must(!slot_switch(&t->m, &threads[!t->m.id].m)); break;
+	default:
+		must(!slot_switch(&t->m, &threads[!t->m.id].m));
+		break;
 	}
 }
 
@@ -675,6 +710,10 @@ static void step_handoff(struct gsched_p *p)
 
 	doing = "the irq_work";
 	p->handoff.queued = false;
+	if (is_exempt(p->id)) {
+		must(!slot_hand_blocked(p) && owner_of(p->id) == stopper->m.id + 1);
+		return;
+	}
 	if (state_of(p) != GSCHED_P_BLOCKED || !slot_has_use(p, false))
 		return;
 	w = note(slot_hand_blocked(p));
@@ -728,7 +767,7 @@ static u32 step_of(struct thread *t)
 		else if (dice < 13)
 			return step_switch(t);
 		else if (dice < 14)
-			step_preempted(t);
+			any(2) ? step_preempted(t) : step_retake(t);
 		else if (dice < 15)
 			step_stop(t);
 		else
