@@ -20,13 +20,13 @@
 
 #include <linux/userfaultfd.h>
 
+#include "ledger.h"
+
 #include "kselftest_harness.h"
 
 #define PER_P		8
 #define MOST_PS		4
 #define MOST_MS		(MOST_PS * PER_P)
-/* How many counts of a P are remembered; two owners of one count are never that far apart. */
-#define REMEMBERED	65536
 #define RUN_TIMEOUT	180
 
 /* ---- the checks ---- */
@@ -60,24 +60,6 @@ static enum verdict judge(const struct look *before, const struct look *after, _
 		       GSCHED_P_WORD_STATE(after->p_word) != GSCHED_P_RUNNING))
 		return NOT_ITS_P;
 	return before->word == after->word && before->count == after->count ? OWNER : FINE;
-}
-
-/* Who owned each P under which of its counts: count << 16 | m + 1 */
-struct ledger {
-	__u64 entry[MOST_PS][REMEMBERED];
-};
-
-/* Enters @m; false if another M owned the same P under the same count. */
-static bool publish(struct ledger *ledger, __u32 p, __u64 count, __u32 m)
-{
-	__u64 *entry = &ledger->entry[p][count % REMEMBERED];
-	__u64 mine = count << 16 | (m + 1), old = GS_LOAD(*entry);
-
-	while (old >> 16 < count || !old)
-		if (__atomic_compare_exchange_n(entry, &old, mine, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
-			return true;
-	return old >> 16 != count || old == mine;
 }
 
 /* ---- the runs ---- */
