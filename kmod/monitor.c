@@ -93,7 +93,7 @@ static int monitor_wait(struct gsched_m *m, u64 deadline_ns, unsigned long *flag
 			d->stop_insist = now + (d->slice_ns ?: MONITOR_INSIST_NS);
 			monitor_insist(m, flags);
 		}
-		if (now >= deadline_ns)
+		if (now >= deadline_ns && !slot_world_stopped(m))
 			return -ETIMEDOUT;
 	}
 	return 0;
