@@ -112,6 +112,7 @@ struct gsched_p {
 	u32			cpu;		/* L: where its M should run, or GSCHED_CPU_ANY */
 	u64			policy_ns;	/* L: the policy's delay; hooks look without */
 	u64			due;		/* L: when @later will look; hooks look without */
+	bool			pool_turn;	/* L: its last slice began with an M of the pool */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
 	struct gsched_slice	slice;		/* T */

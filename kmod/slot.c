@@ -564,6 +564,14 @@ struct gsched_m *slot_serve(struct gsched_domain *d)
 	return NULL;
 }
 
+/* Is there something to do for an M that comes from the pool, other than to let a WAITING one on? */
+static bool slot_has_work(const struct gsched_p *p)
+{
+	const struct gsched_domain *d = p->domain;
+
+	return hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d);
+}
+
 /* An IDLE P: to the longest WAITING M; if there is work, to the last PARKED one. */
 static struct gsched_m *slot_offer(struct gsched_p *p)
 {
@@ -572,7 +580,7 @@ static struct gsched_m *slot_offer(struct gsched_p *p)
 
 	/* nidle is visible before the hints are read: pairs with the fence in wakep() */
 	smp_mb();
-	if (!w && (hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d))) {
+	if (!w && slot_has_work(p)) {
 		w = last_parked_here(p);
 		if (!w)
 			slot_starve(d);
@@ -624,6 +632,27 @@ static bool slot_is_wanted(struct gsched_p *p)
 	return d->status->nparked;
 }
 
+/*
+ * WAITING Ms that only compute would hand a P on to each other for ever: each goes on with its own
+ * goroutine, and only an M that comes from the pool looks at queues and timers. So if there is such
+ * work, every other slice begins with one.
+ *
+ * Return: the M whose turn it is, if it is not that of the WAITING ones.
+ */
+static struct gsched_m *slot_turn(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+	struct gsched_m *w;
+
+	p->pool_turn = !p->pool_turn && slot_has_work(p);
+	if (!p->pool_turn)
+		return NULL;
+	w = last_parked_here(p);
+	if (!w)
+		slot_starve(d);
+	return w;
+}
+
 /**
  * slot_retake() - give up the P of an M that runs, if anybody wants it
  * @m: the current thread's M, which holds a P
@@ -643,7 +672,11 @@ bool slot_retake(struct gsched_m *m, struct gsched_m **w)
 	if (!slot_is_wanted(p))
 		return false;
 	m->p = NULL;
-	*w = slot_hand(p);
+	*w = p->domain->stopper ? NULL : slot_turn(p);
+	if (*w)
+		slot_grant(p, word_of(GSCHED_P_RUNNING, m), *w);
+	else
+		*w = slot_hand(p);
 	return true;
 }
 

@@ -43,7 +43,15 @@ static long do_spin(struct gs_m *m, __u64 a, __u64 b)
 	return 0;
 }
 
-/* The same, starting a goroutine all the time. Returns the longest time it did not. */
+/* The same, once it has a P. */
+static long do_wait_and_spin(struct gs_m *m, __u64 a, __u64 b)
+{
+	int ret = gs_acquire(m->gs, GSCHED_FOREVER);
+
+	return ret ? ret : do_spin(m, a, b);
+}
+
+/* User code, starting a goroutine all the time. Returns the longest time it did not. */
 static long do_start_goroutines(struct gs_m *m, __u64 a, __u64 b)
 {
 	struct gsched_p_hint *hint = &m->gs->ph[gs_m_saw(m)];
@@ -539,6 +547,31 @@ TEST_F(slice, three_share_one)
 TEST_F(slice, five_share_two)
 {
 	check_shares(_metadata, 2, 5);
+}
+
+/*
+ * Two that only compute share a P, and work waits on its queue: it has its turn too, though the one
+ * at the border is WAITING.
+ */
+TEST_F(slice, queues_have_a_turn)
+{
+	struct gs *gs = &self->gs;
+	__u64 retakes;
+
+	gs_m_ask(&self->a, do_spin, 0, 0);
+	ASSERT_TRUE(gs_m_sleeps(&self->b, GSCHED_M_WAITING, do_wait_and_spin, 0, 0));
+	ASSERT_TRUE(gs_m_parks(&self->c, 0));
+	ASSERT_EQ(0, gs_slice(gs, SLICE_NS));
+	ASSERT_TRUE(GS_UNTIL(gs_counts(gs).retakes >= 4));
+	EXPECT_EQ(0, gs_counts(gs).grants_parked);
+	retakes = gs_counts(gs).retakes;
+	gs_put_work(gs, 0);
+	ASSERT_EQ(0, gs_m_answer(&self->c));
+	EXPECT_EQ(0, gs_m_saw(&self->c));
+	EXPECT_LT(retakes, gs_counts(gs).retakes);
+	/* It keeps the work lying, but it is not always the one to be given the P. */
+	ASSERT_TRUE(GS_UNTIL(gs_counts(gs).retakes >= retakes + 8));
+	EXPECT_LT(retakes + 4, gs_counts(gs).grants_waiting);
 }
 
 /* ---- the timer ---- */

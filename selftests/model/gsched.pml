@@ -142,11 +142,17 @@ bool owed[NM];				/* UNPARK was called and its M has not come out since */
 /* ---- slot.c: under the lock, inside one step ---- */
 
 /* = slot_grant(): a PARKED M gets pp; there is one. They are alike: the first stands for any */
-inline pool_to(pp)
+inline pool_turn(pp)
 {
-	assert(nwaiting == 0);		/* WAITING before PARKED */
 	y = 0; do :: st[y] == PARKED -> break :: else -> y++ od;
 	nparked--; st[y] = ON; grant[y] = pp + 1; w[pp] = RUNNING(y); y = 0
+}
+
+/* = slot_grant(): likewise, but WAITING before PARKED */
+inline pool_to(pp)
+{
+	assert(nwaiting == 0);
+	pool_turn(pp)
 }
 
 /* = slot_grant(): the longest WAITING one gets it */
@@ -732,7 +738,7 @@ retake: /* = border_give_up(), = slot_retake(): asked by the monitor or STOP; no
 		if
 		:: stw && stopper != id -> w[p] = STOPPED
 		:: !stw && nwaiting > 0 -> wait_to(p)
-		:: !stw && nwaiting == 0 && nparked > 0 && ring[p] + gq > 0 -> pool_to(p)
+		:: !stw && nparked > 0 && SUMR + gq > 0 -> pool_turn(p)	/* = slot_turn() */
 		:: else -> goto user_
 		fi;
 		p = NONE; to_waiting(); lk = 1; goto serve
