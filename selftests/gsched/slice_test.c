@@ -119,27 +119,28 @@ static long do_sleep_and_run(struct gs_m *m, __u64 fd, __u64 rounds)
 /*
  * The same with short naps, on the one CPU and the other in turn: the timer is started where the M
  * came back, so in the next nap it is about to stop elsewhere. Returns how many rounds there were,
- * or -1 if the ticks failed to come.
+ * or -1 if the ticks failed to come; says by a byte to @fd that it does.
  */
-static long do_nap_and_run(struct gs_m *m, __u64 longest_ns, __u64 duration_ns)
+static long do_nap_and_run(struct gs_m *m, __u64 fd, __u64 duration_ns)
 {
 	__u64 end = gs_now() + duration_ns;
 	struct timespec nap = { 0 };
 	unsigned int seed = 3;
+	bool ticks = true;
 	long round;
 
 	prctl(PR_SET_TIMERSLACK, 1);
-	for (round = 0; gs_now() < end; round++) {
+	for (round = 0; ticks && gs_now() < end; round++) {
 		gs_pin(0, round % 2);
-		if (!ticks_pass(m->gs, 2))
-			return -1;
+		ticks = ticks_pass(m->gs, 2);
 		seed = seed * 1103515245 + 12345;
-		nap.tv_nsec = 1 + (seed >> 8) % longest_ns;
+		nap.tv_nsec = 1 + (seed >> 8) % (SHORTEST_NS / 2);
 		nanosleep(&nap, NULL);
-		if (!ticks_pass(m->gs, 2))
-			return -1;
+		ticks = ticks && ticks_pass(m->gs, 2);
 	}
-	return round;
+	if (write(fd, "", 1) != 1)
+		return -errno;
+	return ticks ? round : -1;
 }
 
 /* ---- PREEMPT ---- */
@@ -574,6 +575,26 @@ TEST_F(slice, queues_have_a_turn)
 	EXPECT_LT(retakes + 4, gs_counts(gs).grants_waiting);
 }
 
+/*
+ * Model tick: an M that comes back just as the timer stops itself is not forgotten. It sleeps for
+ * about as long as the timer takes to notice, of another length each time. Nobody else runs.
+ */
+TEST_F_TIMEOUT(slice, stops_and_starts_at_once, 60)
+{
+	struct gs *gs = &self->gs;
+	long rounds;
+	char c;
+
+	ASSERT_TRUE(gs_m_parks(&self->b, 0));
+	ASSERT_TRUE(gs_m_parks(&self->c, 0));
+	ASSERT_EQ(0, gs_slice(gs, SHORTEST_NS));
+	gs_m_ask(&self->a, do_nap_and_run, self->pipe[1], 4000 * GS_MS);
+	ASSERT_EQ(1, read(self->pipe[0], &c, 1));
+	rounds = gs_m_answer(&self->a);
+	TH_LOG("%ld rounds, %llu ticks", rounds, gs_counts(gs).ticks);
+	EXPECT_LT(50, rounds);
+}
+
 /* ---- the timer ---- */
 
 FIXTURE(timer) {
@@ -637,22 +658,6 @@ TEST_F(timer, ticks_while_running)
 	EXPECT_TRUE(stands_still(gs, &self->clock));
 	ASSERT_EQ(0, gs_m_do(&self->a, gs_do_acquire, GSCHED_FOREVER, 0));
 	EXPECT_TRUE(ticks_pass(gs, 10));
-}
-
-/*
- * Model tick: an M that comes back just as the timer stops itself is not forgotten. It sleeps for
- * about as long as the timer takes to notice, of another length each time.
- */
-TEST_F_TIMEOUT(timer, stops_and_starts_at_once, 60)
-{
-	struct gs *gs = &self->gs;
-	long rounds;
-
-	ASSERT_EQ(0, gs_slice(gs, SHORTEST_NS));
-	gs_m_ask(&self->a, do_nap_and_run, SHORTEST_NS / 2, 4000 * GS_MS);
-	rounds = gs_m_answer(&self->a);
-	TH_LOG("%ld rounds, %llu ticks", rounds, gs_counts(gs).ticks);
-	EXPECT_LT(50, rounds);
 }
 
 /* TUNE while it ticks: a longer or shorter slice counts, none stops it, one again starts it. */
