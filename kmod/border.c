@@ -12,6 +12,7 @@
  * for somebody else, by a timer.
  */
 
+#include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/task_work.h>
 #include <linux/tracepoint.h>
@@ -22,21 +23,32 @@
 #define BORDER_TRACED_NS	(10 * NSEC_PER_MSEC)	/* longest wait of a traced thread */
 #define BORDER_REARM_NS		(50 * NSEC_PER_USEC)	/* the timer's delay: see border_timer() */
 
+static bool border_file __ro_after_init = !compat_has_task_work_add;
+module_param(border_file, bool, 0444);
+MODULE_PARM_DESC(border_file,
+		 "reach the border of user mode by the release of a file rather than by task_work_add()");
+
 /**
  * border_arm() - send an M to the border
  * @m: M, its own or another thread
  *
  * An armed border holds a reference; a timer may come so late that there is none to be had. Arming
  * it twice is no harm, queueing its work twice would make task_work_run() loop for ever: whoever
- * wins the bit adds the work.
+ * wins the bit adds the work. With files only the M itself can arm its border: see border_file.c.
  *
- * Context: any but under a run-queue lock.
+ * Context: any but under a run-queue lock or the domain's lock.
  */
 void border_arm(struct gsched_m *m)
 {
+	if (border_file && !border_file_may_add(m)) {
+		if (!test_bit(M_BORDER, &m->flags))
+			border_file_kick(m);
+		return;
+	}
 	if (test_and_set_bit(M_BORDER, &m->flags) || !kref_get_unless_zero(&m->ref))
 		return;
-	if (task_work_add(m->task, &m->border, TWA_RESUME)) {
+	if (border_file ? border_file_add(m) :
+			  compat_task_work_add(m->task, &m->border, TWA_RESUME)) {
 		/* past exit_task_work: it will not see user mode again */
 		clear_bit(M_BORDER, &m->flags);
 		machine_put(m);
@@ -57,6 +69,8 @@ void border_arm(struct gsched_m *m)
 void border_retake(struct gsched_m *m)
 {
 	set_bit(M_RETAKE, &m->flags);
+	/* before M_BORDER is read: pairs with the one in border_run() */
+	smp_mb__after_atomic();
 	border_arm(m);
 }
 
@@ -65,11 +79,13 @@ void border_retake(struct gsched_m *m)
  * @m: the current thread's M
  *
  * One that lost its P in it waits at the border; but not when the call restarts, for then no user
- * code runs in between.
+ * code runs in between. A P that it was granted in it may have been asked back already.
  */
 void border_leave_call(struct gsched_m *m)
 {
-	if (test_bit(M_LOST, &m->flags) && !test_bit(M_RESTART, &m->flags))
+	bool lost = test_bit(M_LOST, &m->flags) && !test_bit(M_RESTART, &m->flags);
+
+	if (lost || (m->p && test_bit(M_RETAKE, &m->flags)))
 		border_arm(m);
 }
 
@@ -231,16 +247,20 @@ static void border_wait(struct gsched_m *m)
 	}
 }
 
-/*
- * The task work. It only ever waits as the last of its batch: task_work_run() takes the whole list
- * and calls it one by one, so sleeping here would strand the works behind it, io_uring's
- * completions among them. It adds itself again instead and comes back in the next batch.
+/**
+ * border_run() - the current M is at its border
+ * @m: the current thread's M, with M_BORDER set and the reference that goes with it
+ * @last: no other task work of the thread is behind this one
+ *
+ * It only ever waits as the last of its batch: task_work_run() takes the whole list and calls it
+ * one by one, so sleeping here would strand the works behind it, io_uring's completions among them.
+ * It queues itself again instead and comes back in the next batch.
+ *
+ * Context: task work.
  */
-static void border_work(struct callback_head *work)
+void border_run(struct gsched_m *m, bool last)
 {
-	struct gsched_m *m = container_of(work, struct gsched_m, border);
 	struct gsched_domain *d = m->domain;
-	bool last = !work->next;
 
 	clear_bit(M_BORDER, &m->flags);
 	/* whoever arms it from here on queues it again; what it was armed for is seen below */
@@ -267,8 +287,15 @@ static void border_work(struct callback_head *work)
 		border_wait(m);
 		if (READ_ONCE(d->closed))
 			machine_detach(m);
+		else if (test_bit(M_RETAKE, &m->flags))
+			border_arm(m);
 	}
 	machine_put(m);
+}
+
+static void border_work(struct callback_head *work)
+{
+	border_run(container_of(work, struct gsched_m, border), !work->next);
 }
 
 /*
@@ -290,12 +317,28 @@ static void border_signal_deliver(void *data, int sig, struct kernel_siginfo *in
 
 /**
  * border_init() - prepare the border of a new M
- * @m: M
+ * @m: the current thread's M
+ *
+ * Return: 0, -ENOMEM, -ENFILE.
  */
-void border_init(struct gsched_m *m)
+int border_init(struct gsched_m *m)
 {
 	init_task_work(&m->border, border_work);
 	compat_hrtimer_setup(&m->timer, border_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	return border_file ? border_file_make(m) : 0;
+}
+
+/**
+ * border_free() - the border of an M that is no more
+ * @m: M
+ *
+ * Context: process.
+ */
+void border_free(struct gsched_m *m)
+{
+	hrtimer_cancel(&m->timer);
+	if (border_file)
+		border_file_drop(m);
 }
 
 static struct tracepoint *border_tracepoint;
@@ -309,14 +352,29 @@ static void border_match_tracepoint(struct tracepoint *tp, void *priv)
 /**
  * border_module_init() - start to watch the delivery of signals
  *
- * Return: 0, -ENOENT if the kernel has no such tracepoint.
+ * Return: 0, -ENOENT if the kernel has no such tracepoint, -EINVAL for a border it cannot have,
+ * -ENOMEM.
  */
 int border_module_init(void)
 {
+	int err;
+
+	if (!border_file && !compat_has_task_work_add) {
+		pr_err("border_file=0: this kernel does not export task_work_add\n");
+		return -EINVAL;
+	}
 	for_each_kernel_tracepoint(border_match_tracepoint, NULL);
 	if (!border_tracepoint)
 		return -ENOENT;
-	return tracepoint_probe_register(border_tracepoint, border_signal_deliver, NULL);
+	if (border_file) {
+		err = border_file_module_init();
+		if (err)
+			return err;
+	}
+	err = tracepoint_probe_register(border_tracepoint, border_signal_deliver, NULL);
+	if (err && border_file)
+		border_file_module_exit();
+	return err;
 }
 
 /** border_module_exit() - stop to watch the delivery of signals */
@@ -324,4 +382,6 @@ void border_module_exit(void)
 {
 	tracepoint_probe_unregister(border_tracepoint, border_signal_deliver, NULL);
 	tracepoint_synchronize_unregister();
+	if (border_file)
+		border_file_module_exit();
 }

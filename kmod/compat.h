@@ -11,6 +11,7 @@
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/task_work.h>
 #include <linux/version.h>
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/pfn_t.h>
@@ -34,6 +35,19 @@
 #define compat_task_is_runnable(t) task_is_runnable(t)
 #else
 #define compat_task_is_runnable(t) (!!(t)->on_rq)
+#endif
+
+/* Debian's kernels export it, mainline's do not: Kbuild looks. */
+#ifdef GSCHED_HAS_TASK_WORK_ADD
+#define compat_has_task_work_add true
+#define compat_task_work_add task_work_add
+#else
+#define compat_has_task_work_add false
+static inline int compat_task_work_add(struct task_struct *task, struct callback_head *work,
+				       enum task_work_notify_mode notify)
+{
+	return -EOPNOTSUPP;
+}
 #endif
 
 /*

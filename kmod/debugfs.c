@@ -61,6 +61,7 @@ static const struct {
 	NAME(looks),
 	NAME(looks_late),
 	NAME(handoffs_late),
+	NAME(border_kicks),
 };
 
 /* A field that is added to the record goes to the end of both. */

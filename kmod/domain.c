@@ -412,7 +412,7 @@ static void domain_free_m(struct work_struct *work)
 	struct gsched_m *m = container_of(to_rcu_work(work), struct gsched_m, free);
 	struct gsched_domain *d = m->domain;
 
-	hrtimer_cancel(&m->timer);
+	border_free(m);
 	put_task_struct(m->task);
 	kfree(m);
 	domain_put(d);
@@ -426,11 +426,12 @@ static void domain_free_m(struct work_struct *work)
  *
  * The M holds its domain and the module until domain_free_m().
  *
- * Return: 0, -EBUSY, -EUSERS, -ENOMEM, -ECANCELED.
+ * Return: 0, -EBUSY, -EUSERS, -ENOMEM, -ENFILE, -ECANCELED.
  */
 int domain_register(struct gsched_domain *d, struct gsched_register *arg)
 {
 	struct gsched_m *m;
+	int err;
 
 	if (gsched_current())
 		return -EBUSY;
@@ -440,8 +441,13 @@ int domain_register(struct gsched_domain *d, struct gsched_register *arg)
 	kref_get(&d->ref);
 	__module_get(THIS_MODULE);
 	INIT_RCU_WORK(&m->free, domain_free_m);
-	border_init(m);
+	err = border_init(m);
+	/* attached even so: that is what the way out undoes */
 	hooks_attach(m);
+	if (err) {
+		machine_detach(m);
+		return err;
+	}
 	arg->m = m->id;
 	return 0;
 }

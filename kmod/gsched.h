@@ -68,6 +68,7 @@ struct gsched_m_stats {
 	u64 retakes;
 	u64 retakes_kept;
 	u64 retakes_nopreempt;
+	u64 border_kicks;
 };
 
 /* What happened under the lock. */
@@ -156,6 +157,7 @@ struct gsched_m {
 	struct wait_queue_head	wq;		/* for the synchronous wake-up of SWITCH */
 	struct wait_queue_entry	wqe;		/* I: its one entry, on wq all the time */
 	struct callback_head	border;		/* by whoever won M_BORDER */
+	struct file		*file;		/* S: or, in its place, the file that is put */
 	struct hrtimer		timer;		/* I: border_timer() */
 	struct llist_node	reap;		/* by its last sched_out */
 	struct kref		ref;
@@ -313,12 +315,23 @@ int monitor_start(struct gsched_m *m);
 int monitor_resize(struct gsched_m *m, u32 nr_p);
 
 /* border.c */
-void border_init(struct gsched_m *m);
+int border_init(struct gsched_m *m);
+void border_free(struct gsched_m *m);
 void border_arm(struct gsched_m *m);
 void border_retake(struct gsched_m *m);
 void border_leave_call(struct gsched_m *m);
+void border_run(struct gsched_m *m, bool last);
 int border_module_init(void);
 void border_module_exit(void);
+
+/* border_file.c */
+int border_file_make(struct gsched_m *m);
+void border_file_drop(struct gsched_m *m);
+bool border_file_may_add(const struct gsched_m *m);
+int border_file_add(struct gsched_m *m);
+void border_file_kick(struct gsched_m *m);
+int border_file_module_init(void);
+void border_file_module_exit(void);
 
 /* Why an M may pass the border without a P; see trace.h. */
 enum border_pass {

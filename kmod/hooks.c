@@ -216,6 +216,9 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 			border_arm(m);
 		return;
 	}
+	/* asked from elsewhere, by whoever could not arm it from there */
+	if (unlikely(test_bit(M_RETAKE, &m->flags)))
+		border_arm(m);
 	if (unlikely(m->hoard_ns)) {
 		WRITE_ONCE(m->hoard_ns, 0);
 		return;

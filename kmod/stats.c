@@ -96,6 +96,7 @@ void stats_domain(struct gsched_domain *d, struct gsched_info_domain *info)
 	info->looks = l.looks;
 	info->looks_late = l.looks_late;
 	info->handoffs_late = l.handoffs_late;
+	info->border_kicks = sum.border_kicks;
 }
 
 /**

@@ -16,6 +16,7 @@
 #   --boot-timeout S    seconds until the guest's init must run; else once more (30)
 #                       (the debug kernel has ten times as long for both)
 #   --module FILE|none  the module to load (what build.sh builds for the kernel)
+#   --module-args STR   parameters for it, as insmod takes them
 #   --root DIR          the tree DIR goes into the guest's /; repeatable
 #   --bin FILE[:DEST]   a program, to DEST (/usr/local/bin/NAME); repeatable
 #   --out DIR           what CMD leaves in /out comes back into DIR
@@ -41,6 +42,7 @@ mem=2G
 timeout=120
 boot_timeout=30
 module=
+module_args=
 roots=()
 bins=()
 out=
@@ -71,6 +73,7 @@ parse()
 		--timeout)	timeout=$2 ;;
 		--boot-timeout)	boot_timeout=$2 ;;
 		--module)	module=$2 ;;
+		--module-args)	module_args=$2 ;;
 		--root)		roots+=("$2") ;;
 		--bin)		bins+=("$2") ;;
 		--out)		out=$2 ;;
@@ -133,11 +136,12 @@ find_kernel()
 # What the guest's init reads.
 write_conf()
 {
-	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_OUT=$out VM_CONSOLE=''
-	local VM_CMD=("${command[@]}") VM_ALARM=$((timeout * 9 / 10)) VM_FACTOR=$FACTOR
+	local VM_MODULE=${module:+/lib/vm/${module##*/}} VM_MODULE_ARGS=$module_args
+	local VM_OUT=$out VM_CONSOLE='' VM_FACTOR=$FACTOR
+	local VM_CMD=("${command[@]}") VM_ALARM=$((timeout * 9 / 10))
 
 	[ -z "$shell" ] || VM_CONSOLE=$(stty size)
-	declare -p VM_MODULE VM_OUT VM_CONSOLE VM_CMD VM_ALARM VM_FACTOR
+	declare -p VM_MODULE VM_MODULE_ARGS VM_OUT VM_CONSOLE VM_CMD VM_ALARM VM_FACTOR
 }
 
 # What only this run has in its guest.

@@ -725,6 +725,7 @@ struct gsched_info {
  * @looks: interrupts of its own that an M which fell asleep asked for, to have its P handed on
  * @looks_late: expiries of the timers that look at Ps after their policies' delays
  * @handoffs_late: of the handoffs, those by such a timer
+ * @border_kicks: an M was put off its CPU to be sent to the border
  */
 struct gsched_info_domain {
 	__u32	nr_p;
@@ -772,6 +773,7 @@ struct gsched_info_domain {
 	__u64	looks;
 	__u64	looks_late;
 	__u64	handoffs_late;
+	__u64	border_kicks;
 };
 
 /**
