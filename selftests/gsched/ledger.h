@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who owned each P under which of its hand-over counts: what Ms enter while they run user code shows
- * whether a P ever had two owners.
+ * Who owned each P under which of its hand-over counts: what Ms enter while they run user code
+ * shows whether a P ever had two owners.
  */
 #ifndef LEDGER_H
 #define LEDGER_H

@@ -51,7 +51,7 @@ static bool has_size(struct gs *gs, __u32 nr_p)
 	if (GS_LOAD(gs->status->nr_p) != nr_p || gs_counts(gs).nr_p != nr_p)
 		return false;
 	for (p = 0; p < gs->setup.max_p; p++)
-		if ((gs_p(gs, p).state == GSCHED_P_DEAD) != (p >= nr_p))
+		if ((gs_p(gs, p).state == GSCHED_P_DEAD) == (p < nr_p))
 			return false;
 	return true;
 }
