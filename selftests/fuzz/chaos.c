@@ -11,6 +11,9 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
+/* The P of a stopped M is given on after 10 ms. */
+#define LONG_US	15000
+
 /* ---- Looking at it ---- */
 
 static void dump_file(pid_t pid, const char *tid, const char *name)
@@ -82,8 +85,8 @@ static void stop_and_continue(struct rng *g, pid_t pid)
 		}
 		usleep(200);
 	}
-	if (chance(g, 50))
-		usleep(below(g, 15000));
+	if (chance(g, 30))
+		usleep(below(g, LONG_US));
 	kill(pid, SIGCONT);
 }
 
@@ -140,7 +143,7 @@ static bool trace(struct rng *g, pid_t tid, int *status)
 	if (chance(g, 30) && !goes_on(tid, PTRACE_CONT, status, below(g, 10000)))
 		return false;
 	if (chance(g, 40))
-		usleep(below(g, 15000));
+		usleep(below(g, LONG_US));
 	return true;
 }
 
@@ -203,8 +206,8 @@ static void freeze_and_thaw(struct rng *g, pid_t pid)
 		}
 		usleep(200);
 	}
-	if (chance(g, 50))
-		usleep(below(g, 10000));
+	if (chance(g, 30))
+		usleep(below(g, LONG_US));
 	write_file(CGROUP "/cgroup.freeze", "0");
 }
 

@@ -99,7 +99,7 @@ static int watch(pid_t pid, struct rng *g, enum ending ending)
 			is_reaped(pid, &status);
 			return status;
 		}
-		usleep(2000 + below(g, 40000));
+		usleep(2000 + below(g, 100000));
 		if (GS_LOAD(shared->chaos))
 			chaos_step(g, pid);
 	}

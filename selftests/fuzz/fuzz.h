@@ -163,6 +163,7 @@ enum role {
 	ROLE_FOREIGN,		/* never registers */
 	ROLE_SCRIBBLER,		/* lies in the hint pages */
 	ROLE_SIGNALLER,
+	ROLE_HONEST,		/* an M of a round in which nobody lies, signals or traces */
 	NR_ROLES,
 };
 
@@ -225,6 +226,8 @@ struct round {
 	struct rng	g;
 	enum ending	ending;
 	unsigned int	nr_threads;
+	bool		honest;		/* no M may be seen without a P */
+	__u32		without_p;	/* looks of Ms that were */
 	__u32		phase;		/* enum phase */
 	__u32		gen;		/* pausing threads sleep on it */
 	__u32		closed;		/* ECANCELED is what calls answer */

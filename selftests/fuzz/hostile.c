@@ -256,9 +256,9 @@ static void touch(struct thread *t, char *at, __u64 value)
 		(void)GS_LOAD(*at);
 }
 
-static char *map(struct thread *t, char *at, size_t size, int prot, int flags, __u64 offset)
+static char *map(struct thread *t, size_t size, int prot, int flags, __u64 offset)
 {
-	char *p = mmap(at, size, prot, flags, t->r->gs.fd, offset);
+	char *p = mmap(NULL, size, prot, flags, t->r->gs.fd, offset);
 	int error = p == MAP_FAILED ? errno : 0;
 
 	count_call(CALL_MMAP, error);
@@ -332,7 +332,7 @@ void op_map(struct thread *t)
 		flags = MAP_PRIVATE;
 	if (chance(&t->g, 10))
 		flags |= chance(&t->g, 50) ? MAP_POPULATE : MAP_LOCKED;
-	p = map(t, NULL, size, prot, flags, offset);
+	p = map(t, size, prot, flags, offset);
 	if (!p)
 		return;
 	use_mapping(t, p, size, status);
@@ -365,7 +365,7 @@ void op_stacks(struct thread *t)
 		guard = 1;
 	n = 1 + below(&t->g, 16);
 	size = n * stride;
-	row = map(t, NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+	row = map(t, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
 		  GSCHED_STACKS(shift, guard));
 	if (!row)
 		return;
@@ -388,9 +388,19 @@ void op_stacks(struct thread *t)
 }
 
 /*
- * A mapping that others use while it comes and goes. What is taken away is replaced by nothing,
- * lest something of ours gets mapped there.
+ * Not by MAP_FIXED: when that is refused, what was there is gone, and something that we need, a
+ * stack, may come to lie there.
  */
+static void map_at(struct thread *t, char *slot, size_t size, int prot, __u64 offset)
+{
+	char *p = map(t, size, prot, MAP_SHARED, offset);
+
+	if (p && mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, slot) == MAP_FAILED)
+		fail(ORACLE_ANSWER, "a mapping of the device cannot be moved: %s",
+		     strerrorname_np(errno));
+}
+
+/* A mapping that others use while it comes and goes; what goes is replaced by nothing at all. */
 void op_arena(struct thread *t)
 {
 	struct round *r = t->r;
@@ -399,11 +409,10 @@ void op_arena(struct thread *t)
 
 	switch (below(&t->g, 5)) {
 	case 0:
-		map(t, slot, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		    GSCHED_MMAP_HINT);
+		map_at(t, slot, size, PROT_READ | PROT_WRITE, GSCHED_MMAP_HINT);
 		break;
 	case 1:
-		map(t, slot, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, GSCHED_MMAP_STATUS);
+		map_at(t, slot, 4096, PROT_READ, GSCHED_MMAP_STATUS);
 		break;
 	case 2:
 		mmap(slot, chance(&t->g, 50) ? size : 4096, PROT_NONE,

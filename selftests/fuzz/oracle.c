@@ -55,6 +55,8 @@ void look_again(struct thread *t, const struct look *before)
 	now.word = status_word(t);
 	look_at_p(t, &now);
 	now.blocked_ns = GS_LOAD(t->r->gs.ms[t->m].blocked_ns);
+	if ((now.word | before->word) & GSCHED_M_LOST_P)
+		__atomic_fetch_add(&t->r->without_p, 1, __ATOMIC_SEQ_CST);
 	if (!GSCHED_M_P(now.word) || now.word & GSCHED_M_LOST_P || now.word != before->word ||
 	    now.count != before->count)
 		return;
@@ -244,6 +246,19 @@ static bool history_agrees(struct round *r, struct tally *y)
 	return true;
 }
 
+/* An M without a P that is none of the exceptions waits at the border. */
+static bool nobody_ran_without(struct round *r, struct tally *y)
+{
+	const struct gsched_info_domain *d = &y->d;
+	__u64 excess = d->excess_step + d->excess_traced + d->excess_cooperative +
+		       d->excess_signal;
+
+	if (r->honest && GS_LOAD(r->without_p) && !excess)
+		return wrong(y, ORACLE_OWNER, "%u times an M ran without a P",
+			     GS_LOAD(r->without_p));
+	return true;
+}
+
 /* While nobody is awake, nobody keeps a P that another waits for. */
 static bool nobody_waits(struct round *r, struct tally *y)
 {
@@ -284,6 +299,7 @@ bool adds_up(struct round *r, struct tally *y)
 static bool at_rest(struct round *r, struct tally *y)
 {
 	return take_tally(r, y) && threads_rest(r, y) && nobody_waits(r, y) &&
+	       nobody_ran_without(r, y) &&
 	       counts_agree(r, y) && history_agrees(r, y) && poll_agrees(r, y);
 }
 
@@ -330,7 +346,7 @@ void resume(struct round *r, enum phase phase)
 {
 	GS_STORE(r->phase, phase);
 	stir(r);
-	let_chaos(phase == PHASE_FUZZ);
+	let_chaos(phase == PHASE_FUZZ && !r->honest);
 }
 
 bool settle(struct round *r)

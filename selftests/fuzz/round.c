@@ -95,7 +95,7 @@ static void cast(struct round *r)
 	unsigned int i;
 
 	for (i = 0; i < r->nr_threads; i++) {
-		r->thread[i].role = i == 0 ? ROLE_SCRIBBLER : i == 1 ? ROLE_SIGNALLER :
+		r->thread[i].role = r->honest ? ROLE_HONEST : i == 0 ? ROLE_SCRIBBLER : i == 1 ? ROLE_SIGNALLER :
 				    i == 2 ? ROLE_FOREIGN : ROLE_M;
 		errno = -thread_start(r, i);
 		if (errno)
@@ -170,7 +170,7 @@ static bool run_orderly(struct round *r)
 	unsigned int pauses = 2 + below(&r->g, 3);
 
 	while (pauses--) {
-		run_for(r, 50 + below(&r->g, 400));
+		run_for(r, 100 + below(&r->g, 900));
 		if (!settle(r))
 			return false;
 	}
@@ -218,6 +218,7 @@ int round_main(__u64 seed, unsigned int number, enum ending ending)
 	r->ending = ending;
 	r->g = rng_of(seed, number, 0, 'r');
 	r->nr_threads = shared->opt.threads;
+	r->honest = ending == ENDING_ORDERLY && chance(&r->g, 30);
 	pthread_mutex_init(&r->mutex, NULL);
 	errno = -make_domain(r);
 	if (errno)
