@@ -51,7 +51,7 @@ struct gsched_domain;
 struct gsched_m;
 
 /* How long a P with use may stay with a sleeper at the most (protocol 3) */
-#define GSCHED_ASKED_NS	(10 * NSEC_PER_MSEC)
+#define GSCHED_ASKED_NS	(10ULL * NSEC_PER_MSEC)
 
 /* What happened to Ms in their own context: counted by each CPU; see struct gsched_info_domain. */
 struct gsched_m_stats {
@@ -363,6 +363,7 @@ void hooks_attach(struct gsched_m *m);
 
 /* policy.c */
 u64 policy_delay(const struct gsched_p *p, const struct gsched_m *m);
+u64 policy_slack(const struct gsched_p *p, u64 delay);
 void policy_learn(const struct gsched_p *p, struct gsched_m *m, u64 now);
 
 /* domain.c */

@@ -30,7 +30,7 @@ static void hooks_look_at(struct gsched_p *p, u64 when)
  * What is to be done about a slot: its M sleeps long enough and the P is handed on; or it may still
  * come back in time, and the slot is looked at again; or nothing.
  *
- * An M that was awake when the timer came, but has slept within the delay, will sleep again: the
+ * An M that was awake when the timer came, but has slept shortly before, will sleep again: the
  * timer goes on, so that none of those sleeps queues an irq_work. It stops with the sleeps, or when
  * nobody has use for the P any more: there is at most one expiry for each sleep.
  */
@@ -49,13 +49,14 @@ static struct gsched_m *hooks_judge(struct gsched_p *p, bool timer)
 		delay = GSCHED_ASKED_NS;
 	since = READ_ONCE(m->status->blocked_ns);
 	now = ktime_get_mono_fast_ns();
-	if (state == GSCHED_P_BLOCKED) {
-		if (now >= since + delay)
-			return slot_hand_blocked(p);
+	if (state == GSCHED_P_BLOCKED && now >= since + delay)
+		return slot_hand_blocked(p);
+	if (timer)
+		delay += policy_slack(p, delay);
+	if (state == GSCHED_P_BLOCKED)
 		hooks_look_at(p, since + delay);
-	} else if (now < since + delay) {
+	else if (now < since + delay)
 		hooks_look_at(p, now + delay);
-	}
 	return NULL;
 }
 
@@ -143,7 +144,9 @@ void hooks_sync_p(struct gsched_p *p)
 /* Nobody wants an IPI of its own for each short sleep: a timer that comes in time will do. */
 static void hooks_ask_to_look(struct gsched_p *p, struct gsched_m *m, u64 now)
 {
-	if (READ_ONCE(p->due) > now + policy_delay(p, m))
+	u64 delay = policy_delay(p, m);
+
+	if (READ_ONCE(p->due) > now + delay + policy_slack(p, delay))
 		irq_work_queue(&p->handoff);
 }
 

@@ -54,6 +54,23 @@ u64 policy_delay(const struct gsched_p *p, const struct gsched_m *m)
 }
 
 /**
+ * policy_slack() - how much later than its delay a slot may be looked at
+ * @p: slot
+ * @delay: what policy_delay() said
+ *
+ * An M that is expected to be back at once is not worth an interrupt every delay: one in eight, if
+ * a timer is on its way already. Should it sleep long after all, that is late once, and learned.
+ *
+ * Return: nanoseconds.
+ */
+u64 policy_slack(const struct gsched_p *p, u64 delay)
+{
+	if (!delay || READ_ONCE(p->policy) != GSCHED_POLICY_ADAPTIVE)
+		return 0;
+	return min(delay * (POLICY_CAP - 1), GSCHED_ASKED_NS - min(delay, GSCHED_ASKED_NS));
+}
+
+/**
  * policy_learn() - an M that fell asleep with a P runs again
  * @p: the slot it had
  * @m: the current thread's M

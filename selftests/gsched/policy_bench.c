@@ -12,7 +12,8 @@
  * Either yields, as a scheduler in user space would have it do, when it has had the P for 100 us. A
  * line a measurement: the sleeper's sleeps in a second and the work of both as a share of the P's
  * time, in units of 1/1000; of both the more the better. Then how long a sleep took on average, how
- * many times a sleeper's P was handed on, how many times it was kept, and the interrupts it took.
+ * many times a sleeper's P was handed on, how many times it was kept, and how many interrupts of its
+ * own and expiries of the P's timer it took.
  *
  * The lengths are those of a machine on which a block and a wake-up take a few microseconds. Under
  * an emulator they take fifty, unless it counts instructions for time (run.sh --icount).
@@ -169,10 +170,11 @@ static void measure(const struct load *load, const struct policy *policy)
 	pthread_join(a, NULL);
 	pthread_join(b, NULL);
 	counts = gs_counts(&run.gs);
-	printf("bench=policy load=%s policy=%s sleeps=%llu work=%llu slept_ns=%llu handoffs=%llu kept=%llu irqs=%llu\n",
+	printf("bench=policy load=%s policy=%s sleeps=%llu work=%llu slept_ns=%llu ",
 	       load->name, policy->name, run.sleeps * 1000000000 / LENGTH_NS,
-	       run.worked * 1000 / LENGTH_NS, run.sleeps ? run.slept / run.sleeps : 0,
-	       counts.handoffs, counts.takebacks, counts.looks + counts.looks_late);
+	       run.worked * 1000 / LENGTH_NS, run.sleeps ? run.slept / run.sleeps : 0);
+	printf("handoffs=%llu kept=%llu irqs=%llu timers=%llu\n",
+	       counts.handoffs, counts.takebacks, counts.looks, counts.looks_late);
 	close(run.gs.fd);
 }
 
