@@ -87,12 +87,12 @@ build()
 # The newest complete build of this recipe.
 cached()
 {
-	local complete
+	local newest='' complete
 
-	for complete in $(ls -t "$cache/debug-$(recipe)"-*/complete 2>/dev/null); do
-		printf '%s\n' "${complete%/complete}"
-		break
+	for complete in "$cache/debug-$(recipe)"-*/complete; do
+		[ ! "$complete" -nt "$newest" ] || newest=$complete
 	done
+	printf '%s\n' "${newest%/complete}"
 }
 
 main()
@@ -102,9 +102,6 @@ main()
 	[ $# = 0 ] || die "usage: debugkernel.sh"
 	need_apt "The debug kernel is built from its linux-source-6.12."
 	cache=$(cache_dir)
-	exec 9>"$cache/debug.lock"
-	flock 9
-
 	version=$(source_version)
 	[ -n "$version" ] || { apt_update && version=$(source_version); } || true
 	target=$cache/debug-$(recipe)-$version
@@ -113,7 +110,9 @@ main()
 		[ -n "$target" ] || die "the package lists have no $source_package"
 		say "the Debian archive cannot be reached; using $target"
 	elif [ ! -f "$target/complete" ]; then
-		build "$target"
+		exec 9>"$cache/debug.lock"
+		flock 9
+		[ -f "$target/complete" ] || build "$target"
 	fi
 	printf '%s\n' "$target"
 }
