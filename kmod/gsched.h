@@ -138,8 +138,8 @@ struct gsched_m {
 	u64			hoard_ns;	/* S: since when it sleeps with nopreempt, or 0 */
 	s64			sleep_ns;	/* S: how long it slept of late; see policy_learn() */
 	u64			lost_ns;	/* S: when it woke without its P; 0: it has one */
-	u64			excess_ns;	/* S: since when it runs without a P, or 0 */
-	u64			excess_sum_ns;	/* S: what it ran so before it last slept */
+	u64			excess_ns;	/* S: since when it is on a CPU without a P, or 0 */
+	u64			excess_sum_ns;	/* S: how long it was so before that */
 
 	struct gsched_p		*grant;		/* L: a slot given to it, not taken up yet */
 	struct gsched_p		*last_p;	/* L: the slot it was given last */

@@ -150,11 +150,9 @@ static void hooks_ask_to_look(struct gsched_p *p, struct gsched_m *m, u64 now)
 		irq_work_queue(&p->handoff);
 }
 
-/* It runs without a P, and falls asleep: what it sleeps is no excess. */
+/* It ran without a P, and leaves the CPU: until it is back on one there is no excess. */
 static void hooks_pause_excess(struct gsched_m *m)
 {
-	if (compat_task_is_runnable(current))
-		return;
 	m->excess_sum_ns += ktime_get_mono_fast_ns() - m->excess_ns;
 	m->excess_ns = 0;
 }

@@ -94,7 +94,7 @@ struct gsched_m *machine_new(struct gsched_domain *d, bool made)
 	return m;
 }
 
-/* It ran without a P until now, awake or not; it stops here. */
+/* It ran without a P until now, or until it left the CPU last; it stops here. */
 static void machine_end_excess(struct gsched_m *m)
 {
 	u64 ns = m->excess_sum_ns;

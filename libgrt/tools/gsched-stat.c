@@ -258,7 +258,7 @@ static bool is_level(const char *name)
 
 static void print_titles(void)
 {
-	printf("%-14s %4s %4s %5s %5s %5s %9s %9s %9s %9s %9s %9s\n", "domain", "P", "idle", "M",
+	printf("%-14s %4s %4s %5s %5s %5s %8s %8s %8s %8s %8s %8s\n", "domain", "P", "idle", "M",
 	       "wait", "pool", "block", "back", "handoff", "border", "park", "wake");
 }
 
@@ -273,7 +273,7 @@ static void print_line(const struct domain *d, const struct domain *old, double 
 	       get(d, "nr_p"), get(d, "nidle"), get(d, "nr_m"), get(d, "nwaiting"),
 	       get(d, "nparked"));
 	for (i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-		printf(" %9.0f", (get(d, columns[i]) - get(old, columns[i])) / seconds);
+		printf(" %8.0f", (get(d, columns[i]) - get(old, columns[i])) / seconds);
 	printf("\n");
 }
 

@@ -642,8 +642,8 @@ enum gsched_info_what {
  * @GSCHED_HIST_START: an M was granted a P, until it runs in the kernel and takes it up
  * @GSCHED_HIST_UNBLOCK: an M woke without the P it had, until it was granted one
  * @GSCHED_HIST_BORDER: an M waited at the border; the sum is @border_ns of struct gsched_info_domain
- * @GSCHED_HIST_EXCESS: an M ran without a P, in the kernel or past the border, until it stopped;
- *	what it slept in between does not count
+ * @GSCHED_HIST_EXCESS: CPU time of an M without a P, in the kernel or past the border, from when it
+ *	woke or was let out to when it stopped again
  */
 enum gsched_hist {
 	GSCHED_HIST_HANDOFF	= 0,
