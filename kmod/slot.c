@@ -600,6 +600,7 @@ static struct gsched_m *slot_has_stopped(struct gsched_domain *d)
 	took = ktime_get_mono_fast_ns() - d->stop_since;
 	d->stats.stop_ns += took;
 	d->stats.stop_max_ns = max(d->stats.stop_max_ns, took);
+	trace_gsched_stopped(d->stopper, took);
 	return d->stopper->in_wait ? d->stopper : NULL;
 }
 
@@ -901,6 +902,7 @@ void slot_stop(struct gsched_m *m)
 	lockdep_assert_held(&d->lock);
 	d->stopper = m;
 	d->stop_since = ktime_get_mono_fast_ns();
+	trace_gsched_stop(m);
 	WRITE_ONCE(d->exempt, m->p);
 	WRITE_ONCE(d->status->stw, 1);
 	/* before the words are read: pairs with the cmpxchg in slot_block() */
@@ -933,6 +935,7 @@ bool slot_world_stopped(const struct gsched_m *m)
 void slot_start(struct gsched_domain *d)
 {
 	lockdep_assert_held(&d->lock);
+	trace_gsched_start(d->stopper, ktime_get_mono_fast_ns() - d->stop_since);
 	d->stopper = NULL;
 	WRITE_ONCE(d->exempt, NULL);
 	WRITE_ONCE(d->status->stw, 0);
@@ -990,6 +993,7 @@ void slot_resize(struct gsched_m *m, u32 nr_p)
 
 		slot_change(p, READ_ONCE(p->word), GSCHED_P_WORD(state, 0));
 	}
+	trace_gsched_resize(m, d->nr_p, nr_p);
 	WRITE_ONCE(d->nr_p, nr_p);
 	WRITE_ONCE(d->status->nr_p, nr_p);
 }

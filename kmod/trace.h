@@ -314,6 +314,76 @@ TRACE_EVENT(gsched_border_leave,
 		  __entry->domain, __entry->m, __entry->tid, __entry->p, __entry->ns)
 );
 
+/* A stop of the world begins. */
+TRACE_EVENT(gsched_stop,
+	TP_PROTO(const struct gsched_m *m),
+	TP_ARGS(m),
+	TP_STRUCT__entry(
+		__field(u32, domain)
+		__field(u32, m)
+		__field(pid_t, tid)
+	),
+	TP_fast_assign(
+		__entry->domain = m->domain->id;
+		__entry->m = m->id;
+		__entry->tid = m->task->pid;
+	),
+	TP_printk("domain=%u m=%u tid=%d", __entry->domain, __entry->m, __entry->tid)
+);
+
+DECLARE_EVENT_CLASS(gsched_stop_ns,
+	TP_PROTO(const struct gsched_m *m, u64 ns),
+	TP_ARGS(m, ns),
+	TP_STRUCT__entry(
+		__field(u32, domain)
+		__field(u32, m)
+		__field(pid_t, tid)
+		__field(u64, ns)
+	),
+	TP_fast_assign(
+		__entry->domain = m->domain->id;
+		__entry->m = m->id;
+		__entry->tid = m->task->pid;
+		__entry->ns = ns;
+	),
+	TP_printk("domain=%u m=%u tid=%d since_stop_ns=%llu",
+		  __entry->domain, __entry->m, __entry->tid, __entry->ns)
+);
+
+/* The last P has stopped. */
+DEFINE_EVENT(gsched_stop_ns, gsched_stopped,
+	TP_PROTO(const struct gsched_m *m, u64 ns),
+	TP_ARGS(m, ns)
+);
+
+/* The stop ends, complete or not. */
+DEFINE_EVENT(gsched_stop_ns, gsched_start,
+	TP_PROTO(const struct gsched_m *m, u64 ns),
+	TP_ARGS(m, ns)
+);
+
+/* The number of Ps changes. */
+TRACE_EVENT(gsched_resize,
+	TP_PROTO(const struct gsched_m *m, u32 from, u32 nr_p),
+	TP_ARGS(m, from, nr_p),
+	TP_STRUCT__entry(
+		__field(u32, domain)
+		__field(u32, m)
+		__field(pid_t, tid)
+		__field(u32, from)
+		__field(u32, nr_p)
+	),
+	TP_fast_assign(
+		__entry->domain = m->domain->id;
+		__entry->m = m->id;
+		__entry->tid = m->task->pid;
+		__entry->from = from;
+		__entry->nr_p = nr_p;
+	),
+	TP_printk("domain=%u m=%u tid=%d from=%u nr_p=%u",
+		  __entry->domain, __entry->m, __entry->tid, __entry->from, __entry->nr_p)
+);
+
 #endif /* GSCHED_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -207,6 +207,33 @@ TEST_F(tracefs, pass)
 			   a->tid));
 }
 
+static long stop_resize_start(struct gs_m *m, __u64 a, __u64 b)
+{
+	int ret = gs_stop(m->gs, GSCHED_FOREVER, NULL);
+
+	if (!ret)
+		ret = gs_resize(m->gs, 1);
+	return ret ? ret : gs_start(m->gs);
+}
+
+/* The stopper of the world is named, when it is stopped and when it is started; so is a RESIZE. */
+TEST_F(tracefs, world)
+{
+	struct gs_m *a = &self->a;
+	int n;
+
+	ASSERT_EQ(0, gs_m_do(a, stop_resize_start, 0, 0));
+	ASSERT_TRUE(read_trace());
+	n = after(0, "stop: domain=%u m=%u tid=%d", self->d, a->id, a->tid);
+	ASSERT_NE(0, n);
+	n = after(n, "stopped: domain=%u m=%u tid=%d since_stop_ns=", self->d, a->id, a->tid);
+	ASSERT_NE(0, n);
+	n = after(n, "resize: domain=%u m=%u tid=%d from=1 nr_p=1", self->d, a->id, a->tid);
+	ASSERT_NE(0, n);
+	n = after(n, "start: domain=%u m=%u tid=%d since_stop_ns=", self->d, a->id, a->tid);
+	ASSERT_NE(0, n);
+}
+
 /* Events hold numbers: no address leaves the kernel in them. */
 TEST_F(tracefs, no_addresses)
 {
@@ -233,7 +260,7 @@ TEST_F(tracefs, no_addresses)
 		fclose(f);
 	}
 	closedir(dir);
-	EXPECT_LE(11, events);
+	EXPECT_LE(15, events);
 }
 
 TEST_HARNESS_MAIN

@@ -22,6 +22,10 @@
 #define GSCHED_TRACE_H	/* tracepoints */
 #define trace_gsched_handoff(p, from, to, ns) ((void)(ns))
 #define trace_gsched_grant(p, state, m) ((void)(m))
+#define trace_gsched_stop(m) ((void)(m))
+#define trace_gsched_stopped(m, ns) ((void)(ns))
+#define trace_gsched_start(m, ns) ((void)(ns))
+#define trace_gsched_resize(m, from, nr_p) ((void)(m))
 
 typedef uint8_t u8;
 typedef uint32_t u32;
