@@ -166,8 +166,9 @@ static void border_give_up(struct gsched_m *m)
 		return;
 	}
 	set_bit(M_LOST, &m->flags);
+	m->excess_ns = ktime_get_mono_fast_ns();
 	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
-	WRITE_ONCE(m->status->lost_ns, ktime_get_mono_fast_ns());
+	WRITE_ONCE(m->status->lost_ns, m->excess_ns);
 	stats_inc(d, retakes);
 	machine_unlock_and_wake(d, flags, w);
 }

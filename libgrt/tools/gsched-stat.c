@@ -246,7 +246,7 @@ static bool is_level(const char *name)
 {
 	static const char * const levels[] = {
 		"nr_p", "nr_m", "nidle", "nwaiting", "nparked", "nprivate", "making", "wanted",
-		"slice_ns", "grace_ns",
+		"slice_ns", "grace_ns", "stop_max_ns",
 	};
 	size_t i;
 
