@@ -464,7 +464,7 @@ TEST_F(thread, exit_without_a_p)
 }
 
 /* Ms come and go for ever: ids and memory are used again. */
-TEST_F(thread, storm)
+TEST_F_TIMEOUT(thread, storm, 120)
 {
 	struct gs *gs = &self->gs;
 	struct gs_m m;
