@@ -7,8 +7,10 @@
  * blocks or faults, and reads again:
  *
  * - It has a P both times: it is in user mode, and in normal mode.
- * - If it did not fall asleep in between, which its own blocked_ns tells, nothing may have changed:
- *   a P leaves an M only while that M sleeps, or by its own doing. And the P says it is its.
+ * - If it did not fall asleep in between, which its own blocked_ns tells, and was not sent to the
+ *   border at the end of a slice or for a stop of the world, which its lost_ns tells, nothing may
+ *   have changed: a P leaves an M only there, while it sleeps, or by its own doing. And the P says
+ *   it is its.
  * - If its P and that P's hand-over count are the same, it was the owner under that count, and
  *   publishes so. No other M may ever publish the same P and count.
  *
@@ -28,6 +30,7 @@
 #define MOST_PS		4
 #define MOST_MS		(MOST_PS * PER_P)
 #define RUN_TIMEOUT	180
+#define SHORTEST_NS	(GS_MS / 2)	/* of a slice */
 
 /* ---- the checks ---- */
 
@@ -35,29 +38,30 @@
 struct look {
 	__u64 word;		/* its status word */
 	__u64 blocked_ns;
+	__u64 lost_ns;
 	__u64 p_word;
 	__u64 count;
 };
 
 enum verdict {
-	FINE,			/* it slept, and has another P or count: nothing to publish */
+	FINE,			/* it left user mode, and has another P or count: nothing to publish */
 	OWNER,			/* fine, and it owned the P under that count all the time */
 	NO_P,			/* in user mode without a P */
-	LOST_AWAKE,		/* P or count changed though it did not sleep */
-	NOT_ITS_P,		/* the P says it is another's, though it did not sleep */
+	LOST_AWAKE,		/* P or count changed though it did not leave user mode */
+	NOT_ITS_P,		/* the P says it is another's, though it did not */
 };
 
 static enum verdict judge(const struct look *before, const struct look *after, __u32 m)
 {
-	bool slept = before->blocked_ns != after->blocked_ns;
+	bool left = before->blocked_ns != after->blocked_ns || before->lost_ns != after->lost_ns;
 
 	if (!GSCHED_M_P(before->word) || !GSCHED_M_P(after->word) ||
 	    ((before->word | after->word) & GSCHED_M_LOST_P))
 		return NO_P;
-	if (!slept && (before->word != after->word || before->count != after->count))
+	if (!left && (before->word != after->word || before->count != after->count))
 		return LOST_AWAKE;
-	if (!slept && (GSCHED_P_WORD_M(after->p_word) != m ||
-		       GSCHED_P_WORD_STATE(after->p_word) != GSCHED_P_RUNNING))
+	if (!left && (GSCHED_P_WORD_M(after->p_word) != m ||
+		      GSCHED_P_WORD_STATE(after->p_word) != GSCHED_P_RUNNING))
 		return NOT_ITS_P;
 	return before->word == after->word && before->count == after->count ? OWNER : FINE;
 }
@@ -82,6 +86,10 @@ struct run {
 	int		tokens[2];	/* a pipe with fewer bytes in it than threads want one */
 	int		uffd;
 	bool		over;
+	bool		slices;		/* they end all the time */
+	bool		stops;		/* the world stops all the time */
+	pthread_t	stopper;
+	int		stopper_error;
 	bool		lies;		/* the first worker also publishes under another's name */
 	struct worker	worker[MOST_MS];
 };
@@ -92,13 +100,14 @@ static void look(struct worker *w, struct look *l)
 	__u32 p;
 
 	l->blocked_ns = GS_LOAD(gs->ms[w->m].blocked_ns);
+	l->lost_ns = GS_LOAD(gs->ms[w->m].lost_ns);
 	l->word = GS_LOAD(gs->ms[w->m].word);
 	p = GSCHED_M_P(l->word) ? GSCHED_M_P(l->word) - 1 : 0;
 	l->p_word = GS_LOAD(gs->ps[p].word);
 	l->count = GS_LOAD(gs->ps[p].count);
 }
 
-/* The same in the opposite order: what happens within two looks is seen by blocked_ns. */
+/* The same in the opposite order: what happens within two looks is seen by the times. */
 static void look_again(struct worker *w, struct look *l)
 {
 	struct gs *gs = &w->run->gs;
@@ -109,6 +118,7 @@ static void look_again(struct worker *w, struct look *l)
 	l->p_word = GS_LOAD(gs->ps[p].word);
 	l->count = GS_LOAD(gs->ps[p].count);
 	l->blocked_ns = GS_LOAD(gs->ms[w->m].blocked_ns);
+	l->lost_ns = GS_LOAD(gs->ms[w->m].lost_ns);
 }
 
 static unsigned int pick(struct worker *w, unsigned int n)
@@ -123,6 +133,16 @@ static void compute(struct worker *w)
 
 	for (n = pick(w, 2000); n; n--)
 		asm volatile("");
+}
+
+/* Long enough for the end of a slice, where there are slices */
+static void compute_on(struct worker *w)
+{
+	__u64 end = gs_now() + 2 * SHORTEST_NS;
+
+	compute(w);
+	while (w->run->slices && gs_now() < end)
+		;
 }
 
 static void block_in_nanosleep(struct worker *w)
@@ -160,7 +180,7 @@ static void fault(struct worker *w)
 
 static void (* const stretch[])(struct worker *w) = {
 	block_in_nanosleep, block_in_read, block_in_futex, fault,
-	compute, compute, compute, compute,
+	compute, compute, compute, compute_on,
 };
 
 static void take_turn(struct worker *w)
@@ -199,6 +219,28 @@ static void *work(void *arg)
 		take_turn(w);
 	if (!w->error)
 		w->error = gs_unregister(gs);
+	return NULL;
+}
+
+/* One more M, which stops the world and starts it. */
+static void *stop_and_start(void *arg)
+{
+	struct run *run = arg;
+	struct worker w = { .seed = 99 };
+	int ret = gs_register(&run->gs, 0, &w.m);
+
+	if (!ret)
+		ret = gs_acquire(&run->gs, GSCHED_FOREVER);
+	while ((!ret || ret == -EAGAIN) && !GS_LOAD(run->over)) {
+		ret = gs_stop(&run->gs, GSCHED_FOREVER, NULL);
+		compute(&w);
+		if (!ret)
+			ret = gs_start(&run->gs);
+		compute(&w);
+	}
+	if (!ret || ret == -EAGAIN)
+		ret = gs_unregister(&run->gs);
+	run->stopper_error = ret;
 	return NULL;
 }
 
@@ -257,6 +299,10 @@ static int start(struct run *run, unsigned int nr_p)
 		};
 		ret = -pthread_create(&run->worker[i].thread, NULL, work, &run->worker[i]);
 	}
+	if (!ret && run->slices)
+		ret = gs_slice(&run->gs, SHORTEST_NS);
+	if (!ret && run->stops)
+		ret = -pthread_create(&run->stopper, NULL, stop_and_start, run);
 	return ret;
 }
 
@@ -290,19 +336,35 @@ FIXTURE(invariant) {
 
 FIXTURE_VARIANT(invariant) {
 	unsigned int nr_p;
+	bool slices, stops;
 };
 
 FIXTURE_VARIANT_ADD(invariant, of_1_p) { .nr_p = 1 };
 FIXTURE_VARIANT_ADD(invariant, of_3_ps) { .nr_p = 3 };
+FIXTURE_VARIANT_ADD(invariant, of_3_ps_in_slices) { .nr_p = 3, .slices = true };
+FIXTURE_VARIANT_ADD(invariant, of_3_ps_and_stops) { .nr_p = 3, .slices = true, .stops = true };
 
 FIXTURE_SETUP(invariant)
 {
 	self->run = calloc(1, sizeof(*self->run));
 	ASSERT_NE(NULL, self->run);
+	self->run->slices = variant->slices;
+	self->run->stops = variant->stops;
 }
 
 FIXTURE_TEARDOWN(invariant)
 {
+}
+
+static bool ends(struct run *run, pthread_t thread, const char *what, __u32 m)
+{
+	struct timespec ts = { .tv_sec = time(NULL) + GS_PATIENCE_NS / 1000000000 };
+
+	if (!pthread_timedjoin_np(thread, NULL, &ts))
+		return true;
+	fprintf(stderr, "# the %s, M%u, does not end\n", what, m);
+	gs_dump(&run->gs);
+	return false;
 }
 
 /* Lets the workers run for @s seconds; all of them get on until the end, and end. */
@@ -314,15 +376,10 @@ static bool run_for(struct run *run, unsigned int n, unsigned int s)
 	while (nanosleep(&ts, &ts))
 		;
 	GS_STORE(run->over, true);
-	for (i = 0; i < n; i++) {
-		ts = (struct timespec) { .tv_sec = time(NULL) + GS_PATIENCE_NS / 1000000000 };
-		if (pthread_timedjoin_np(run->worker[i].thread, NULL, &ts)) {
-			fprintf(stderr, "# worker %u, M%u, does not end\n", i, run->worker[i].m);
-			gs_dump(&run->gs);
+	for (i = 0; i < n; i++)
+		if (!ends(run, run->worker[i].thread, "worker", run->worker[i].m))
 			return false;
-		}
-	}
-	return true;
+	return !run->stops || ends(run, run->stopper, "stopper", 0);
 }
 
 /*
@@ -341,10 +398,11 @@ TEST_F_TIMEOUT(invariant, holds, RUN_TIMEOUT)
 	}
 	sum = sum_up(self->run, n);
 	counts = gs_counts(&self->run->gs);
-	TH_LOG("%llu turns with one P, %llu with several; %llu blocks, %llu handoffs, %llu borders",
-	       sum->verdicts[OWNER], sum->verdicts[FINE], counts.blocks, counts.handoffs,
-	       counts.borders);
+	TH_LOG("%llu turns with one P, %llu with several; %llu blocks, %llu handoffs, %llu borders, "
+	       "%llu retakes, %llu stops", sum->verdicts[OWNER], sum->verdicts[FINE], counts.blocks,
+	       counts.handoffs, counts.borders, counts.retakes, counts.stops);
 	EXPECT_EQ(0, sum->error);
+	EXPECT_EQ(0, self->run->stopper_error);
 	EXPECT_EQ(0, sum->verdicts[NO_P]);
 	EXPECT_EQ(0, sum->verdicts[LOST_AWAKE]);
 	EXPECT_EQ(0, sum->verdicts[NOT_ITS_P]);
@@ -352,6 +410,10 @@ TEST_F_TIMEOUT(invariant, holds, RUN_TIMEOUT)
 	/* It was put to the test: Ps changed hands, sleepers met the border. */
 	EXPECT_LT(100, counts.handoffs);
 	EXPECT_LT(100, counts.borders);
+	if (variant->slices)
+		EXPECT_LT(100, counts.retakes);
+	if (variant->stops)
+		EXPECT_LT(100, counts.stops);
 	/* No M had a reason to pass it. */
 	EXPECT_EQ(0, counts.excess_step);
 	EXPECT_EQ(0, counts.excess_traced);
@@ -400,6 +462,8 @@ TEST(each_verdict_is_reached)
 	JUDGED(NOT_ITS_P, bad.p_word = GSCHED_P_WORD(GSCHED_P_IDLE, 0));
 	JUDGED(FINE, bad.blocked_ns = 8; bad.count = 42);
 	JUDGED(FINE, bad.blocked_ns = 8; bad.word = 1; bad.count = 3);
+	JUDGED(FINE, bad.lost_ns = 8; bad.count = 42);
+	JUDGED(NO_P, bad.lost_ns = 8; bad.word = GSCHED_M_LOST_P);
 	JUDGED(OWNER, bad.blocked_ns = 8);
 #undef JUDGED
 }
