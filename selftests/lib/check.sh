@@ -85,6 +85,22 @@ trace_tools()
 		/kselftest/gsched/tools_test.sh
 }
 
+# gdb from this machine, with as much of Python as it takes to start, in a guest.
+debugger()
+{
+	local kernel=$1 root=$top/build/gdb-$1 gdb python
+
+	gdb=$(command -v gdb)
+	python=$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+	rm -rf "$root"
+	mkdir -p "$root$python" "$root/usr/share"
+	cp -r /usr/share/gdb "$root/usr/share"
+	cp "$python"/*.py "$root$python"
+	cp -r "$python"/{collections,encodings,importlib,re} "$root$python"
+	"$vm" --kernel "$kernel" --cpus 4 --timeout 300 --root "$stage_dir" --root "$root" \
+		--bin "$gdb:$gdb" -- /kselftest/gsched/gdb_test.sh
+}
+
 cost()
 {
 	"$here/cost_test.sh" "$("$top/selftests/vm/build.sh" 6.1)" \
@@ -114,6 +130,7 @@ stages=(
 	"trace_6.12 guest 1 6.12 /kselftest/gsched/tracefs_test"
 	"trace_6.1 guest 1 6.1 /kselftest/gsched/tracefs_test"
 	"trace_tools"
+	"debugger_6.12 debugger 6.12"
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"cost"
 	"docs $here/docs_test.sh"
