@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gdb_scene kept|slices: a scene for a debugger to attach to (gdb_test.sh). A thread that a debugger
- * stops sleeps, and its P goes to the WAITING one; unless it is kept, as the runner's is here
- * without slices, by nopreempt: then every P is held by threads that are stopped.
+ * gdb_scene kept|slices: a scene for a debugger to attach to (gdb_test.sh). A thread that is stopped
+ * sleeps, and its P goes to the WAITING one; unless it is kept, as the runner's is here without
+ * slices, by nopreempt: then every P is held by threads that are stopped.
  *
  * Says "pid TIDS", the process's id and those of main() and of the Ms in the order of enum
  * scene_role; waits for the end of its standard input; then says what has become of the scene.
