@@ -16,6 +16,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/xarray.h>
 
 #include "gsched.h"
 
@@ -31,12 +32,55 @@
 #define DOMAIN_MIN_POLICY_NS	NSEC_PER_USEC
 #define DOMAIN_MAX_POLICY_NS	(10 * NSEC_PER_MSEC)
 
+/*
+ * For what SETUP allocates, up to some MB: where the machine or the caller's memory cgroup is full
+ * that is ENOMEM, and nobody is killed.
+ */
+#define DOMAIN_GFP		(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+
+static unsigned int domain_max_user = 1024;
+module_param_named(max_user_domains, domain_max_user, uint, 0644);
+MODULE_PARM_DESC(max_user_domains, "Most domains that one user can have");
+
 static_assert(sizeof(struct gsched_status) == 128);
 static_assert(sizeof(struct gsched_p_status) == 64);
 static_assert(sizeof(struct gsched_m_status) == 128);
 static_assert(sizeof(struct gsched_hint) % 64 == 0);
 static_assert(sizeof(struct gsched_p_hint) == 64);
 static_assert(sizeof(struct gsched_m_hint) == 64);
+
+/* ---- Users ---- */
+
+/* How many domains there are, by the real user id of who opened them. */
+static DEFINE_XARRAY(domain_users);
+static DEFINE_MUTEX(domain_users_lock);
+
+/* A user that has as many as it may cannot keep other users from theirs. */
+static int domain_count_user(u32 user)
+{
+	unsigned long n;
+	int err = -EMFILE;
+
+	mutex_lock(&domain_users_lock);
+	n = xa_to_value(xa_load(&domain_users, user) ?: xa_mk_value(0));
+	if (n < READ_ONCE(domain_max_user))
+		err = xa_err(xa_store(&domain_users, user, xa_mk_value(n + 1), GFP_KERNEL));
+	mutex_unlock(&domain_users_lock);
+	return err;
+}
+
+static void domain_uncount_user(u32 user)
+{
+	unsigned long n;
+
+	mutex_lock(&domain_users_lock);
+	n = xa_to_value(xa_load(&domain_users, user));
+	if (n > 1)	/* in place of what is there: allocates nothing */
+		xa_store(&domain_users, user, xa_mk_value(n - 1), GFP_KERNEL);
+	else
+		xa_erase(&domain_users, user);
+	mutex_unlock(&domain_users_lock);
+}
 
 /* ---- Lifetime ---- */
 
@@ -64,14 +108,22 @@ static atomic_t domain_count;
 /**
  * domain_open() - a new domain of the current process, not set up yet
  *
- * Return: the domain with one reference, or NULL.
+ * Return: the domain with one reference, or ERR_PTR: EMFILE (the user has as many as it may),
+ * ENOMEM.
  */
 struct gsched_domain *domain_open(void)
 {
 	struct gsched_domain *d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	int err;
 
 	if (!d)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
+	d->user = __kuid_val(current_uid());
+	err = domain_count_user(d->user);
+	if (err) {
+		kfree(d);
+		return ERR_PTR(err);
+	}
 	raw_spin_lock_init(&d->lock);
 	mutex_init(&d->setup);
 	kref_init(&d->ref);
@@ -137,6 +189,7 @@ static void domain_free(struct kref *ref)
 	domain_free_tables(d);
 	put_pid(d->pid);
 	mmdrop(d->mm);
+	domain_uncount_user(d->user);
 	kfree(d);
 }
 
@@ -208,7 +261,7 @@ static void *domain_map_pages(struct page **pages, u32 n)
 	u32 i;
 
 	for (i = 0; i < n; i++) {
-		pages[i] = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		pages[i] = alloc_page(DOMAIN_GFP | __GFP_ZERO);
 		if (!pages[i])
 			return NULL;
 	}
@@ -231,12 +284,11 @@ static int domain_alloc(struct gsched_domain *d, const struct gsched_setup *arg)
 {
 	d->nr_status_pages = arg->status_size >> PAGE_SHIFT;
 	d->nr_hint_pages = arg->hint_size >> PAGE_SHIFT;
-	d->pages = kvcalloc(d->nr_status_pages + d->nr_hint_pages, sizeof(*d->pages),
-			    GFP_KERNEL_ACCOUNT);
-	d->ps = kvcalloc(arg->max_p, sizeof(*d->ps), GFP_KERNEL_ACCOUNT);
-	d->ms = kvcalloc(arg->max_m, sizeof(*d->ms), GFP_KERNEL_ACCOUNT);
-	d->ids = bitmap_zalloc(arg->max_m, GFP_KERNEL_ACCOUNT);
-	d->m_stats = alloc_percpu_gfp(struct gsched_m_stats, GFP_KERNEL_ACCOUNT);
+	d->pages = kvcalloc(d->nr_status_pages + d->nr_hint_pages, sizeof(*d->pages), DOMAIN_GFP);
+	d->ps = kvcalloc(arg->max_p, sizeof(*d->ps), DOMAIN_GFP);
+	d->ms = kvcalloc(arg->max_m, sizeof(*d->ms), DOMAIN_GFP);
+	d->ids = bitmap_zalloc(arg->max_m, DOMAIN_GFP);
+	d->m_stats = alloc_percpu_gfp(struct gsched_m_stats, DOMAIN_GFP);
 	if (!d->pages || !d->ps || !d->ms || !d->ids || !d->m_stats)
 		return -ENOMEM;
 	d->status = domain_map_pages(d->pages, d->nr_status_pages);

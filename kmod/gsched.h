@@ -216,6 +216,7 @@ struct gsched_domain {
 	struct dentry		*dir;		/* I: its folder in debugfs */
 	struct pid		*pid;		/* I: thread group that opened the file */
 	struct mm_struct	*mm;		/* I: its memory, held by mmgrab() */
+	u32			user;		/* I: real user who opened it, counted */
 	struct mutex		setup;		/* one SETUP */
 	bool			ready;		/* SETUP is done: store-release, load-acquire */
 	struct page		**pages;	/* I: of status, then of hint */

@@ -285,8 +285,8 @@ static int gsched_open(struct inode *inode, struct file *file)
 	if (!current->mm)
 		return -EINVAL;
 	d = domain_open();
-	if (!d)
-		return -ENOMEM;
+	if (IS_ERR(d))
+		return PTR_ERR(d);
 	file->private_data = d;
 	return nonseekable_open(inode, file);
 }
