@@ -16,6 +16,8 @@
 #include "gsched.h"
 #include "trace.h"
 
+#define MACHINE_BATCH	64	/* Ms that PREEMPT asks in one go, with interrupts off */
+
 /* ---- Lifetime ---- */
 
 static void machine_release_ref(struct kref *ref)
@@ -645,32 +647,40 @@ void machine_ask(struct gsched_m *m)
 	d->stats.preempts++;
 }
 
+/* Those of the Ms from @id to before @end that there are. Return: was there any? */
+static bool machine_ask_some(struct gsched_domain *d, u32 id, u32 end)
+{
+	unsigned long flags = slot_lock(d);
+	bool any = false;
+
+	for (; id < end; id++) {
+		if (d->ms[id]) {
+			machine_ask(d->ms[id]);
+			any = true;
+		}
+	}
+	slot_unlock(d, flags);
+	return any;
+}
+
 /**
  * machine_preempt() - GSCHED_IOC_PREEMPT
  * @d: domain
  * @id: the M to ask to yield, or GSCHED_M_ALL
  *
  * No more than its counter moves: the border follows by the slices and by STOP, which know whether
- * anything waits.
+ * anything waits. However many Ms there are, interrupts are off for a few of them at a time.
  *
  * Return: 0, -ENOENT.
  */
 int machine_preempt(struct gsched_domain *d, u32 id)
 {
-	unsigned long flags = slot_lock(d);
-	int err = 0;
-	u32 i;
-
 	if (id == GSCHED_M_ALL) {
-		for_each_set_bit(i, d->ids, d->max_m)
-			machine_ask(d->ms[i]);
-	} else if (id < d->max_m && d->ms[id]) {
-		machine_ask(d->ms[id]);
-	} else {
-		err = -ENOENT;
+		for (id = 0; id < d->max_m; id += MACHINE_BATCH)
+			machine_ask_some(d, id, min(id + MACHINE_BATCH, d->max_m));
+		return 0;
 	}
-	slot_unlock(d, flags);
-	return err;
+	return id < d->max_m && machine_ask_some(d, id, id + 1) ? 0 : -ENOENT;
 }
 
 /**
