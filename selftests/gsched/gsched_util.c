@@ -5,6 +5,8 @@
 #include <sys/prctl.h>
 #include <sys/time.h>
 
+#include "layout.h"
+
 /* Deep enough for any job; touched before the first, so that none of them faults. */
 #define STACK_SIZE	(256 * 1024)
 #define STACK_TOUCHED	(64 * 1024)

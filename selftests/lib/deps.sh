@@ -21,8 +21,8 @@ set -euo pipefail
 # linked with libelf1.
 build=(gcc gcc-12 libc6-dev libssl-dev make pahole pkgconf)
 demo=("${build[@]}" busybox-static cpio libelf1 qemu-system-x86 xz-utils)
-check=("${demo[@]}" bpftrace clang clang-tidy-14 codespell coccinelle g++ gdb libdw-dev liburing-dev
-       libunwind-dev linux-perf perl python3 rsync shellcheck sparse spin trace-cmd valgrind)
+check=("${demo[@]}" bpftrace clang clang-tidy-14 codespell coccinelle g++ gcc-multilib gdb libdw-dev
+       liburing-dev libunwind-dev linux-perf perl python3 rsync shellcheck sparse spin trace-cmd valgrind)
 # shellcheck disable=SC2034 # by name, in main()
 full=("${check[@]}" bc bison flex libelf-dev)
 # shellcheck disable=SC2034
