@@ -11,6 +11,8 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include <linux/io_uring.h>
+
 #include "memcg.h"
 
 #include "kselftest_harness.h"
@@ -113,6 +115,22 @@ TEST_F(domain, status_cannot_be_poked)
 	ASSERT_EQ(1, write(ready[1], "", 1));
 	EXPECT_EQ(0, end_of(pid));
 	EXPECT_EQ(0, GS_LOAD(self->gs.ps[0].word));
+}
+
+/* Nor a ring that has pinned pages to read into: it cannot have these. */
+TEST_F(domain, status_cannot_be_registered)
+{
+	struct io_uring_params params = {};
+	struct iovec status = { (void *)self->gs.status, 4096 };
+	struct iovec own = { mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				  -1, 0), 4096 };
+	int ring = syscall(SYS_io_uring_setup, 2, &params);
+
+	ASSERT_LE(0, ring);
+	EXPECT_EQ(-1, syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &status, 1));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &own, 1));
+	close(ring);
 }
 
 /* ---- what leaves the kernel ---- */
@@ -237,6 +255,71 @@ TEST_F(domain, bad_pointers)
 	EXPECT_EQ(before, gs_counts(&self->gs).nr_m);
 }
 
+/* ---- calls within calls ---- */
+
+static struct {
+	struct gs *gs;
+	__u32 m;
+	unsigned int done;
+	int wrong;
+} nested;
+
+/* Every call that an M in the middle of another can make; what each says then. */
+static void call_from_handler(int sig)
+{
+	struct gs *gs = nested.gs;
+	int before = errno, wrong = 0;
+	__u32 id;
+
+	wrong |= gs_register(gs, 0, &id) != -EBUSY;
+	wrong |= (gs_acquire(gs, GSCHED_FOREVER) != 0) << 1;
+	wrong |= (gs_unpark(gs, nested.m) != 0) << 2;
+	wrong |= (gs_park(gs, 0, GSCHED_FOREVER) != 0) << 3;
+	wrong |= (gs_stop(gs, GSCHED_FOREVER, NULL) != 0) << 4;
+	wrong |= (gs_start(gs) != 0) << 5;
+	wrong |= (gs_release(gs) != 0) << 6;
+	wrong |= (gs_acquire(gs, GSCHED_FOREVER) != 0) << 7;
+	wrong |= (gs_m_info(gs, nested.m).state != GSCHED_M_ON) << 8;
+	nested.wrong |= wrong;
+	errno = before;
+	GS_STORE(nested.done, nested.done + 1);
+}
+
+/* A handler that runs in the middle of PARK or ACQUIRE may call all of them again. */
+TEST_F(domain, nested)
+{
+	struct sigaction action = { .sa_handler = call_from_handler };
+	struct gs_m m, other[2];
+
+	nested.gs = &self->gs;
+	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
+	ASSERT_EQ(0, gs_m_start_on(&self->gs, &m));
+	nested.m = m.id;
+	ASSERT_TRUE(gs_m_sleeps(&m, GSCHED_M_PARKED, gs_do_park, 0, GSCHED_FOREVER));
+	ASSERT_EQ(0, pthread_kill(m.thread, SIGUSR1));
+	EXPECT_EQ(-EINTR, gs_m_answer(&m));
+	EXPECT_EQ(1, GS_LOAD(nested.done));
+	EXPECT_EQ(0, nested.wrong);
+
+	/* In ACQUIRE: two others have the Ps, until one gives up its own. */
+	EXPECT_EQ(0, gs_m_do(&m, gs_do_release, 0, 0));
+	ASSERT_EQ(0, gs_m_start_on(&self->gs, &other[0]));
+	ASSERT_EQ(0, gs_m_start_on(&self->gs, &other[1]));
+	ASSERT_TRUE(gs_m_sleeps(&m, GSCHED_M_WAITING, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_EQ(0, pthread_kill(m.thread, SIGUSR1));
+	EXPECT_EQ(0, gs_m_do(&other[0], gs_do_release, 0, 0));
+	EXPECT_NE(GS_NO_ANSWER, gs_m_answer(&m));
+	EXPECT_EQ(2, GS_LOAD(nested.done));
+	EXPECT_EQ(0, nested.wrong)
+		TH_LOG("%#x", nested.wrong);
+	gs_m_ask(&m, gs_do_exit, 0, 0);
+	gs_m_join(&m);
+	gs_m_ask(&other[0], gs_do_exit, 0, 0);
+	gs_m_join(&other[0]);
+	gs_m_ask(&other[1], gs_do_exit, 0, 0);
+	gs_m_join(&other[1]);
+}
+
 /* ---- memory ---- */
 
 static int setup_largest(struct memcg *cg, void *arg)
@@ -258,31 +341,196 @@ TEST(setup_is_charged)
 }
 
 /*
- * Domain after domain: whoever does that comes to the limit of its cgroup, as ENOMEM or as its own
- * end, and the machine goes on.
+ * Domain after domain: whoever does that comes to the limit of its cgroup. That is ENOMEM, kills
+ * nobody and changes nothing: the next SETUP of that file may be one that fits.
  */
-static int setup_for_ever(struct memcg *cg, void *arg)
+static int setup_to_the_limit(struct memcg *cg, void *arg)
 {
-	int i, fd, ret;
+	struct gsched_setup s, small = { .size = sizeof(s), .nr_p = 1, .max_p = 1, .max_m = 1 };
+	int fds[64], i, ret = 0;
 
-	for (i = 0; i < 900; i++) {
-		struct gsched_setup s = { .size = sizeof(s), .nr_p = GSCHED_MAX_P };
-
-		fd = gs_open();
-		ret = fd < 0 ? fd : gs_ioctl(fd, GSCHED_IOC_SETUP, &s);
-		if (ret)
-			return ret == -ENOMEM ? 0 : 2;
+	for (i = 0; i < 64; i++) {
+		fds[i] = gs_open();
+		if (fds[i] < 0)
+			return 1;
 	}
-	return 1;
+	for (i = 0; i < 64 && !ret; i++) {
+		s = (struct gsched_setup){ .size = sizeof(s), .nr_p = GSCHED_MAX_P };
+		ret = gs_ioctl(fds[i], GSCHED_IOC_SETUP, &s);
+	}
+	if (i < 3 || i == 64 || ret != -ENOMEM)
+		return 2;
+	close(fds[0]);
+	if (gs_ioctl(fds[i - 1], GSCHED_IOC_WAKE, NULL) != -ENXIO)
+		return 3;
+	return gs_ioctl(fds[i - 1], GSCHED_IOC_SETUP, &small) ? 4 : 0;
 }
 
-TEST(domains_end_at_the_limit)
+TEST(setup_ends_at_the_limit)
 {
-	int ret = memcg_run("domains", 24L << 20, setup_for_ever, NULL);
-
-	EXPECT_TRUE(ret == 0 || ret == 128 + SIGKILL)
-		TH_LOG("%d", ret);
+	EXPECT_EQ(0, memcg_run("domains", 24L << 20, setup_to_the_limit, NULL));
 	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == 0));
+}
+
+/* ---- how many Ms ---- */
+
+struct crowd {
+	struct gs gs;
+	int wait[2];
+	unsigned int registered;
+	unsigned int refused;
+	unsigned char seen[GSCHED_MAX_M];
+};
+
+static void *crowd_m(void *arg)
+{
+	struct crowd *c = arg;
+	__u32 id;
+	char b;
+
+	if (gs_register(&c->gs, 0, &id) || id >= GSCHED_MAX_M ||
+	    __atomic_exchange_n(&c->seen[id], 1, __ATOMIC_SEQ_CST))
+		__atomic_add_fetch(&c->refused, 1, __ATOMIC_SEQ_CST);
+	else
+		__atomic_add_fetch(&c->registered, 1, __ATOMIC_SEQ_CST);
+	return read(c->wait[0], &b, 1) ? arg : NULL;
+}
+
+/* Threads with the least of stacks, side by side in one mapping. */
+static unsigned int crowd_start(struct crowd *c, unsigned int n)
+{
+	size_t size = PTHREAD_STACK_MIN;
+	char *stacks = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+	unsigned int i;
+
+	if (stacks == MAP_FAILED)
+		return 0;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	for (i = 0; i < n; i++) {
+		pthread_attr_setstack(&attr, stacks + i * size, size);
+		if (pthread_create(&thread, &attr, crowd_m, c))
+			break;
+	}
+	pthread_attr_destroy(&attr);
+	return i;
+}
+
+FIXTURE(crowd) {
+	int fd;
+};
+
+FIXTURE_SETUP(crowd)
+{
+	self->fd = gs_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(crowd)
+{
+	close(self->fd);
+}
+
+/* As many Ms as there can be, all different; the next is refused; PREEMPT reaches every one. */
+TEST_F_TIMEOUT(crowd, as_many_as_there_can_be, 120)
+{
+	struct gsched_setup s = { .size = sizeof(s), .nr_p = 2, .max_p = 2 };
+	static struct crowd c;
+	__u64 start, preempted, told;
+	__u32 i, id, missed = 0;
+
+	c.gs.fd = self->fd;
+	ASSERT_EQ(0, gs_ioctl(c.gs.fd, GSCHED_IOC_SETUP, &s));
+	c.gs.setup = s;
+	ASSERT_EQ(0, gs_map(&c.gs));
+	ASSERT_EQ(0, pipe2(c.wait, O_CLOEXEC));
+	start = gs_now();
+	ASSERT_EQ(GSCHED_MAX_M, crowd_start(&c, GSCHED_MAX_M));
+	while (GS_LOAD(c.registered) + GS_LOAD(c.refused) < GSCHED_MAX_M)
+		sched_yield();
+	EXPECT_EQ(GSCHED_MAX_M, GS_LOAD(c.registered));
+	TH_LOG("%u Ms after %llu ms", c.registered, (gs_now() - start) / GS_MS);
+	EXPECT_EQ(-EUSERS, gs_register(&c.gs, 0, &id));
+	EXPECT_EQ(GSCHED_MAX_M, gs_counts(&c.gs).nr_m);
+	EXPECT_EQ(GSCHED_M_FREE, gs_m_info(&c.gs, GSCHED_MAX_M - 1).state);
+
+	start = gs_now();
+	EXPECT_EQ(0, gs_preempt(&c.gs, GSCHED_M_ALL));
+	preempted = gs_now();
+	for (i = 0; i < GSCHED_MAX_M; i++)
+		missed += GS_LOAD(c.gs.ms[i].preempt) != 1;
+	EXPECT_EQ(0, missed);
+	told = gs_now();
+	gs_counts(&c.gs);
+	TH_LOG("PREEMPT of all %llu us, INFO %llu us", (preempted - start) / 1000,
+	       (gs_now() - told) / 1000);
+
+	/* They end as they are, and the next one can come. */
+	close(c.wait[1]);
+	while (gs_counts(&c.gs).nr_m)
+		sched_yield();
+	EXPECT_EQ(0, gs_register(&c.gs, 0, &id));
+}
+
+/* ---- how many domains ---- */
+
+#define MAX_USER_DOMAINS	"/sys/module/gsched/parameters/max_user_domains"
+
+/* Changes the most domains of a user. What it was, or -1. */
+static int limit_users(int n)
+{
+	FILE *f = fopen(MAX_USER_DOMAINS, "r+");
+	int before = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%d", &before) != 1 || fseek(f, 0, SEEK_SET) || fprintf(f, "%d\n", n) < 0)
+		before = -1;
+	return fclose(f) ? -1 : before;
+}
+
+/* How many domains @user can open until that is EMFILE; 100 and more if it goes otherwise */
+static int open_all(uid_t user, gid_t group)
+{
+	pid_t pid = fork();
+	int n, fd, next, other;
+
+	if (pid)
+		return end_of(pid);
+	if (setgroups(0, NULL) || setresgid(group, group, group) || setresuid(user, user, user))
+		_exit(100);
+	fd = gs_open();
+	for (n = 1; n < 90 && (next = gs_open()) >= 0; n++)
+		fd = next;
+	/* Another name for one is not another one. When it has gone the next can come. */
+	other = dup(fd);
+	if (next != -EMFILE || other < 0 || close(fd) || gs_open() != -EMFILE)
+		_exit(101);
+	if (close(other) || gs_open() < 0 || gs_open() != -EMFILE)
+		_exit(102);
+	_exit(n);
+}
+
+/* A user has so many domains and no more, other users as many, and its end gives them back. */
+TEST(domains_of_a_user)
+{
+	struct group *group = getgrnam("gsched");
+	int before, one, two, after;
+
+	ASSERT_NE(NULL, group);
+	before = limit_users(3);
+	ASSERT_LT(3, before);
+	one = gs_open();
+	two = open_all(65533, group->gr_gid);
+	after = open_all(65533, group->gr_gid);
+	EXPECT_EQ(3, limit_users(before));
+	EXPECT_LE(0, one);
+	EXPECT_EQ(3, two);
+	EXPECT_EQ(3, after);
+	close(one);
 }
 
 /* ---- other users and namespaces ---- */
