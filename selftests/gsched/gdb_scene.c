@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gdb_scene kept|slices: a scene for a debugger to attach to (gdb_test.sh). A thread that is stopped
+ * gdb_scene kept|slices: a scene for a debugger to attach to (gdb_test.sh). A stopped thread
  * sleeps, and its P goes to the WAITING one; unless it is kept, as the runner's is here without
  * slices, by nopreempt: then every P is held by threads that are stopped.
  *

@@ -131,6 +131,7 @@ stages=(
 	"trace_6.1 guest 1 6.1 /kselftest/gsched/tracefs_test"
 	"trace_tools"
 	"debugger_6.12 debugger 6.12"
+	"debugger_6.1 debugger 6.1"
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"cost"
 	"docs $here/docs_test.sh"
