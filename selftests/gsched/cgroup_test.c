@@ -295,8 +295,8 @@ static long deed_count(struct gs *gs, __u64 to)
 }
 
 /*
- * Slices are of wall-clock time, which a throttled M spends waiting. So it may be asked for its P in
- * each, but not more often; and the P changes hands no faster than that.
+ * Slices are of wall-clock time, which a throttled M spends waiting. So it may be asked for its P
+ * in each, but not more often; and the P changes hands no faster than that.
  */
 TEST_F(turns, throttled_slices_are_bounded)
 {
