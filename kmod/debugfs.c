@@ -66,7 +66,8 @@ static const struct {
 
 /* A field that is added to the record goes to the end of both. */
 static_assert(sizeof(struct gsched_info_domain) ==
-	      offsetof(struct gsched_info_domain, blocks) + ARRAY_SIZE(debugfs_counts) * sizeof(u64));
+	      offsetof(struct gsched_info_domain, blocks) +
+	      ARRAY_SIZE(debugfs_counts) * sizeof(u64));
 
 static const char *debugfs_name(const char * const *names, size_t n, u32 i)
 {

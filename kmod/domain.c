@@ -372,7 +372,8 @@ out:
  */
 u64 domain_grace(const struct gsched_domain *d)
 {
-	return READ_ONCE(d->grace_ns) ?: max_t(u64, READ_ONCE(d->slice_ns) / 10, DOMAIN_MIN_GRACE_NS);
+	return READ_ONCE(d->grace_ns) ?:
+	       max_t(u64, READ_ONCE(d->slice_ns) / 10, DOMAIN_MIN_GRACE_NS);
 }
 
 /* Is @value unset as it must be without @flag, and else 0 or between @min and @max? */

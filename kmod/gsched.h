@@ -136,7 +136,7 @@ struct gsched_m {
 	unsigned long		flags;		/* A: M_* */
 	bool			in_wait;	/* S: in a wait of ours: the hooks do nothing */
 	u64			hoard_ns;	/* S: since when it sleeps with nopreempt, or 0 */
-	s64			sleep_ns;	/* S: how long it slept of late; see policy_learn() */
+	s64			sleep_ns;	/* S: how long it slept of late: policy_learn() */
 	u64			lost_ns;	/* S: when it woke without its P; 0: it has one */
 	u64			excess_ns;	/* S: since when it is on a CPU without a P, or 0 */
 	u64			excess_sum_ns;	/* S: how long it was so before that */
@@ -178,7 +178,7 @@ struct gsched_domain {
 	u32			max_m;		/* I */
 	u32			spare;		/* L */
 	u64			slice_ns;	/* L: 0: no slices */
-	u64			grace_ns;	/* L: 0: follows from the slice; see domain_grace() */
+	u64			grace_ns;	/* L: 0: follows from the slice: domain_grace() */
 	bool			ticking;	/* L: the slice timer is started */
 	u64			ticks;		/* T: how often it ticked */
 	struct irq_work		tick_work;	/* I: slice_start() */

@@ -249,7 +249,8 @@ static struct gsched_m *last_parked_here(const struct gsched_p *p)
 /* The same where this CPU stays busy. */
 static struct gsched_m *last_parked_for(const struct gsched_p *p)
 {
-	return p->cpu == GSCHED_CPU_ANY ? last_parked(p->domain) : last_parked_on(p->domain, p->cpu);
+	return p->cpu == GSCHED_CPU_ANY ? last_parked(p->domain) :
+					  last_parked_on(p->domain, p->cpu);
 }
 
 /**
@@ -564,7 +565,7 @@ struct gsched_m *slot_serve(struct gsched_domain *d)
 	return NULL;
 }
 
-/* Is there something to do for an M that comes from the pool, other than to let a WAITING one on? */
+/* Is there something to do for an M from the pool, other than to let a WAITING one on? */
 static bool slot_has_work(const struct gsched_p *p)
 {
 	const struct gsched_domain *d = p->domain;

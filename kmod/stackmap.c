@@ -8,8 +8,8 @@
  * written, from where on it is like all other memory: charged, swapped, copied by fork.
  *
  * What a page is follows from its offset alone. That moves with the page wherever munmap, mprotect,
- * mremap or fork split, move, merge and copy the VMA, so none of them needs a word from here, and no
- * domain is looked at: a mapping works on when the domain is closed, and in a child.
+ * mremap or fork split, move, merge and copy the VMA, so none of them needs a word from here, and
+ * no domain is looked at: a mapping works on when the domain is closed, and in a child.
  *
  * Rejected: guards made by mprotect, which split the VMA twice a stack and end at vm.max_map_count;
  * a page of ours mapped for readers, whose counts a process could make overflow, and which a core
@@ -60,7 +60,8 @@ static bool stackmap_is_guard(u64 offset)
 {
 	unsigned int shift = stackmap_shift(offset);
 
-	return shift > STACKMAP_MAX_SHIFT || (offset & (BIT_ULL(shift) - 1)) < stackmap_guard(offset);
+	return shift > STACKMAP_MAX_SHIFT ||
+	       (offset & (BIT_ULL(shift) - 1)) < stackmap_guard(offset);
 }
 
 static vm_fault_t stackmap_fault(struct vm_fault *vmf)
@@ -69,7 +70,7 @@ static vm_fault_t stackmap_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGSEGV;
 	if (!(vmf->flags & FAULT_FLAG_WRITE))
 		return compat_insert_zero_page(vmf);
-	/* The fault has its new page already and copies into it; it may move to another processor. */
+	/* The fault has its new page already, to copy into; it may move to another processor. */
 	vmf->page = raw_cpu_read(stackmap_zeroes);
 	get_page(vmf->page);
 	return 0;

@@ -392,7 +392,7 @@ make_files
 test_names
 test_errors
 test_stdin
-modes=read
+modes='read'
 test_usage
 test_check
 test_folders

@@ -318,7 +318,7 @@ TEST_F(api, enotty)
 	EXPECT_EQ(-ENOTTY, gs_ioctl(self->gs.fd, _IOW(GSCHED_IOC_TYPE, 0x83, __u64), NULL));
 }
 
-/* What a domain is tuned to at first, and that TUNE changes what its flags name and nothing else. */
+/* What a domain is tuned to at first; TUNE changes what its flags name and nothing else. */
 TEST_F(api, tune)
 {
 	struct gsched_tune tune = {

@@ -3,10 +3,11 @@
  * block_bench [ROUNDS [PAIRS]]
  *
  * What the hooks add to a block and a wake-up. Two threads on one CPU write each other a byte
- * through pipes, the one of higher priority always being the one that blocks; it is, in turn, no M (plain), an M without a P (free), an M with a P that
- * nobody wants (p), and one with a P that has use and is kept (wanted: the policy is "after 10 ms").
- * Without the module there is only the first. A line a measurement, in nanoseconds for one block and
- * wake-up of the one and one of the other; the difference to "plain" is what the hooks add.
+ * through pipes, the one of higher priority always being the one that blocks; it is, in turn, no M
+ * (plain), an M without a P (free), an M with a P that nobody wants (p), and one with a P that has
+ * use and is kept (wanted: the policy is "after 10 ms"). Without the module there is only the
+ * first. A line a measurement, in nanoseconds for one block and wake-up of the one and one of the
+ * other; the difference to "plain" is what the hooks add.
  *
  * Where instructions count for time (run.sh --icount), a nanosecond is an instruction.
  */

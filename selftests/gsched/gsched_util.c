@@ -19,7 +19,7 @@ unsigned int gs_factor(void)
 	return factor > 0 ? factor : 1;
 }
 
-/* In place of the C library's: it is what the harness limits a test with, and nobody else's here. */
+/* In place of the C library's: the harness limits a test with it, and nobody else here uses it. */
 unsigned int alarm(unsigned int seconds)
 {
 	struct itimerval limit = { .it_value.tv_sec = seconds * gs_factor() }, left;

@@ -2,8 +2,8 @@
 /*
  * policy_bench [ROUNDS]
  *
- * What each policy of a P is worth. There is one P; one M computes, another computes for a while and
- * sleeps, time and again:
+ * What each policy of a P is worth. There is one P; one M computes, another computes for a while
+ * and sleeps, time and again:
  *
  * shortsleeps: 10 us of work, a sleep of 5 us, wake-up included. If the P is handed on, the sleeper
  *	is long awake before it gets it back.

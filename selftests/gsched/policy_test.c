@@ -255,7 +255,8 @@ TEST_F(policy, short_sleeps_keep_the_p)
 	ASSERT_TRUE(GS_UNTIL(gs_m_answered(&self->a) || gs_counts(gs).handoffs));
 	counts = gs_counts(gs);
 	ticks = (gs_now() - begin) / DELAY_NS + 2;
-	TH_LOG("%llu blocks, %llu looks, %llu late", counts.blocks, counts.looks, counts.looks_late);
+	TH_LOG("%llu blocks, %llu looks, %llu late", counts.blocks, counts.looks,
+	       counts.looks_late);
 	/* A handoff is no error if the machine let the sleeper sleep for so long. */
 	if (counts.handoffs) {
 		EXPECT_LE(DELAY_NS, delay(gs, &self->a, &self->b));
@@ -531,8 +532,8 @@ static long handed_on_cpu(struct gs *gs, struct gs_m *a, struct gs_m *b, int pip
 }
 
 /*
- * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish and the
- * scheduler decides; more than three quarters of its wishes come true.
+ * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish and
+ * the scheduler decides; more than three quarters of its wishes come true.
  */
 TEST_F(cpu, woken_there)
 {

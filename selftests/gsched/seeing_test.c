@@ -174,7 +174,7 @@ TEST_F(seeing, histograms)
 	}
 }
 
-/* In cooperative mode an M runs without a P until it asks for one: that is excess, its sleep not. */
+/* In cooperative mode an M runs without a P until it asks for one: excess, but for its sleep. */
 TEST_F(seeing, excess_without_sleep)
 {
 	struct gs *gs = &self->gs;

@@ -133,7 +133,8 @@ TEST_F(tracefs, the_way_of_a_p)
 	ASSERT_TRUE(read_trace());
 	n = after(n, "block: domain=%u m=%u tid=%d p=0 goid=4711 state=S", d, a, self->a.tid);
 	ASSERT_NE(0, n);
-	n = after(n, "handoff: domain=%u p=0 from=%u m=%u tid=%d blocked_ns=", d, a, b, self->b.tid);
+	n = after(n, "handoff: domain=%u p=0 from=%u m=%u tid=%d blocked_ns=", d, a, b,
+		  self->b.tid);
 	ASSERT_NE(0, n);
 	n = after(n, "grant: domain=%u p=0 p_state=BLOCKED m=%u tid=%d m_state=WAITING", d, b,
 		  self->b.tid);

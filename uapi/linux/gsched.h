@@ -641,7 +641,7 @@ enum gsched_info_what {
  * @GSCHED_HIST_HANDOFF: an M fell asleep, until its P was given to another M
  * @GSCHED_HIST_START: an M was granted a P, until it runs in the kernel and takes it up
  * @GSCHED_HIST_UNBLOCK: an M woke without the P it had, until it was granted one
- * @GSCHED_HIST_BORDER: an M waited at the border; the sum is @border_ns of struct gsched_info_domain
+ * @GSCHED_HIST_BORDER: an M waited at the border; the sum is border_ns of struct gsched_info_domain
  * @GSCHED_HIST_EXCESS: CPU time of an M without a P, in the kernel or past the border, from when it
  *	woke or was let out to when it stopped again
  */
@@ -665,7 +665,8 @@ enum gsched_hist {
  *	out, bytes of the record as this kernel knows it
  * @__reserved: in, 0
  *
- * Errors: ENOENT (no such P, M or histogram). Any thread of the process may call it, registered or not.
+ * Errors: ENOENT (no such P, M or histogram). Any thread of the process may call it, registered or
+ * not.
  */
 struct gsched_info {
 	__u32	size;
