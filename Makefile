@@ -9,6 +9,9 @@
 #   make deps            install what is missing (Debian packages)
 #   make demo            what this is for, shown: natively and in a virtual machine
 #   make check           the tests, on this machine and in virtual machines
+#   make check-full      and what takes long: the debug kernel, long runs (two hours)
+#   make coverage        how much of the module the tests execute
+#   make lint            what tools say about the sources, a part of make check
 #   make debugkernel     the kernel that finds faults, for run.sh --kernel debug
 #   make vm              a shell in a virtual machine with everything in it
 #   make bench-vm        what a block costs, beside Go and raw threads
@@ -73,6 +76,19 @@ check:
 	selftests/lib/deps.sh check
 	selftests/lib/check.sh
 
+check-full:
+	selftests/lib/deps.sh full
+	selftests/lib/check.sh --full
+
+coverage:
+	selftests/lib/deps.sh full
+	selftests/lib/check.sh build_gcc device_debug file_debug fuzz_debug failnth_debug \
+		failnth_file_debug trace_debug coverage
+
+lint:
+	selftests/lib/deps.sh check
+	selftests/lib/lint.sh
+
 debugkernel:
 	selftests/lib/deps.sh full
 	selftests/vm/debugkernel.sh
@@ -85,4 +101,4 @@ bench-vm:
 	selftests/lib/deps.sh bench
 	libgrt/bench/bench-vm.sh
 
-.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check debugkernel vm bench-vm
+.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check check-full coverage lint debugkernel vm bench-vm

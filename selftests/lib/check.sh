@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh [STAGE...]
+# check.sh [--full | STAGE...]
 #
-# Runs the tests: all stages, or those named (check.sh --list names them). Each stage writes TAP;
-# its whole output is kept in build/check/STAGE.log, and what failed is shown. A stage that ends
-# with a status other than 0 or finds no test counts as a failure, whatever it printed.
+# Runs the tests: all stages but those that take long, with --full these, too, or those named
+# (check.sh --list names them). Each stage writes TAP; its whole output is kept in
+# build/check/STAGE.log, and what failed is shown. A stage that ends with a status other than 0 or
+# finds no test counts as a failure, whatever it printed. At the end there is a table.
 #
 # The last line is "N passed, N failed, N skipped"; exit status 0 only if nothing failed, and
 # nothing was skipped.
@@ -14,6 +15,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 logs=$top/build/check
+counts=$top/build/coverage
 stage_dir=$top/build/stage
 vm=$top/selftests/vm/run.sh
 jobs=$(nproc)
@@ -71,6 +73,36 @@ guest()
 
 	shift 2
 	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" -- "$@"
+}
+
+# The same where task_work_add() is not exported, or is as if it were not.
+guest_file()
+{
+	local cpus=$1 kernel=$2
+
+	shift 2
+	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" \
+		--module-args border_file=1 -- "$@"
+}
+
+# counted NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is kept.
+# That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
+counted()
+{
+	local name=$1
+
+	shift
+	rm -rf "${counts:?}/$name"
+	"$vm" --kernel debug --cpus 4 --timeout 600 --root "$stage_dir" --out "$counts/$name" "$@"
+}
+
+coverage()
+{
+	local assignments KRELEASE
+
+	assignments=$("$top/selftests/vm/kernels.sh" debug)
+	eval "$assignments"
+	"$here/coverage.py" "$top/build/kmod-$KRELEASE/kmod" "$here/coverage.txt" "$counts"/*/gcov
 }
 
 # The programs that read tracepoints, from this machine, in a guest.
@@ -134,10 +166,31 @@ stages=(
 	"debugger_6.1 debugger 6.1"
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"cost"
+	"lint $here/lint.sh"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
 	"gdb $stage_dir/kselftest/grt/gdb_test.sh"
+)
+
+# What takes long, and is not needed to see that a change is a good one.
+long_stages=(
+	"model_long $top/selftests/model/run.sh --long -j 1"
+	"device_debug counted device -- /kselftest/run_kselftest.sh -o 0 -c gsched"
+	"file_debug counted file --module-args border_file=1 -- /kselftest/run_kselftest.sh -o 0 -c gsched"
+	"fuzz_debug counted fuzz -- /kselftest/fuzz/fuzz --ops 1000000 --patience 300"
+	"grt_debug counted grt -- env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -o 0 -c grt"
+	"failnth_debug counted failnth -- /kselftest/gsched/failnth_test"
+	"failnth_file_debug counted failnth_file --module-args border_file=1 -- /kselftest/gsched/failnth_test"
+	"trace_debug counted trace -- /kselftest/gsched/tracefs_test"
+	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
+	"file_6.1 guest_file 4 6.1 /kselftest/run_kselftest.sh -c gsched"
+	"fuzz_6.1 guest 4 6.1 /kselftest/fuzz/fuzz --time 240"
+)
+
+# What of the module the stages on the debug kernel executed.
+last_stages=(
+	"coverage"
 )
 
 # ---- Running them ----
@@ -157,7 +210,7 @@ run_stage()
 
 	shift
 	[ $# -gt 0 ] || set -- "$name"
-	echo '0 1 0' >"$logs/$name.count"	# for the case that nobody comes to say otherwise
+	echo "$name 0 1 0 0" >"$logs/$name.count"	# for the case that nobody comes to say otherwise
 	"$@" >"$log" 2>&1 </dev/null || status=$?
 	read -r p f s < <(awk -f "$here/count.awk" "$log")
 	if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ $((p + s)) = 0 ]; }; then
@@ -166,7 +219,7 @@ run_stage()
 	fi
 	echo "check: $name: $p passed, $f failed, $s skipped ($((SECONDS - started)) s)"
 	[ "$f" = 0 ] || show_failure "$log"
-	echo "$p $f $s" >"$logs/$name.count"
+	echo "$name $p $f $s $((SECONDS - started))" >"$logs/$name.count"
 }
 
 wanted()
@@ -203,27 +256,40 @@ run_all()
 
 sum()
 {
-	cat "$logs"/*.count | awk '
-		{ p += $1; f += $2; s += $3 }
+	awk '
+		BEGIN { printf "\n%-20s %8s %8s %8s %8s\n", "stage", "passed", "failed", "skipped", "seconds" }
+		{ printf "%-20s %8d %8d %8d %8d\n", $1, $2, $3, $4, $5; p += $2; f += $3; s += $4 }
 		END {
-			printf "%d passed, %d failed, %d skipped\n", p, f, s
+			printf "\n%d passed, %d failed, %d skipped\n", p, f, s
 			exit f || s || !p
-		}'
+		}' "$logs"/*.count
 }
 
 main()
 {
 	local -a only=("$@")
 
-	if [ "${1:-}" = --list ]; then
-		printf '%s\n' "${builds[@]%% *}" "${stages[@]%% *}"
+	case ${1:-} in
+	--list)
+		printf '%s\n' "${builds[@]%% *}" "${stages[@]%% *}" "${long_stages[@]%% *}" \
+			"${last_stages[@]%% *}"
 		exit 0
-	fi
+		;;
+	--full)
+		only=()
+		rm -rf "$counts"
+		;;
+	'')
+		long_stages=()
+		last_stages=()
+		;;
+	esac
 	rm -rf "$logs"
 	mkdir -p "$logs"
 	trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 	run_all "${builds[@]}"
-	run_all "${stages[@]}"
+	run_all "${long_stages[@]}" "${stages[@]}"
+	run_all "${last_stages[@]}"
 	sum
 }
 

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-planned=29
+planned=32
 number=0
 failed=0
 
@@ -143,6 +143,12 @@ judge_texts()
 		"${flat/12288/4096}" ''
 	judge "a report of KFENCE" 'the kernel says: BUG: KFENCE' "$flat" \
 		'[   10.1] BUG: KFENCE: use-after-free write in x+0x1/0x2\r\n'
+	judge "a leak" 'the kernel says: unreferenced object' "$flat" \
+		'unreferenced object 0xffff888004cbd000 (size 512):\r\n'
+	judge "an object freed in use" 'the kernel says: ODEBUG: free active' "$flat" \
+		'[   10.1] ODEBUG: free active (active state 0) object: 0 object type: hrtimer\r\n'
+	judge "lockdep that gave up" 'the kernel says: turning off the locking' "$flat" \
+		'[   10.1] turning off the locking correctness validator.\r\n'
 	judge "QEMU that does not start" 'QEMU ended with status 1' '' '' --status 1
 }
 
