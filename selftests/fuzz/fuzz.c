@@ -14,7 +14,7 @@
  *   --seed S      what everything is drawn from; printed at once
  *   --round N     number of the first round: N of one seed is always the same program
  *   --threads N   threads of a round (14)
- *   --patience S  what takes longer counts as hung (30)
+ *   --patience S  what takes longer counts as hung (30, times GSCHED_TEST_FACTOR)
  *
  * TAP: a test for each thing that must hold. From 60 seconds on also: each call succeeded, each
  * state change of the uapi header's diagrams was reached, and at least 30 % of the calls succeeded.
@@ -276,7 +276,7 @@ static bool is_done(unsigned int rounds, __u64 end)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .threads = 14, .patience_s = 30 };
+	struct options opt = { .threads = 14, .patience_s = 30 * gs_factor() };
 	unsigned int i;
 	__u64 end;
 
