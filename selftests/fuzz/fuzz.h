@@ -249,6 +249,9 @@ enum ending ending_of(__u64 seed, unsigned int number);
 int thread_start(struct round *r, unsigned int index);
 bool is_m(const struct thread *t);
 __u64 status_word(const struct thread *t);
+/* Its hints, if it is an M */
+void set_nopreempt(struct thread *t, __u32 nopreempt);
+void set_mode(struct thread *t, __u32 mode);
 void install_handlers(void);
 /* The thread that runs this */
 extern __thread struct thread *self;
@@ -283,6 +286,7 @@ int exec_child(void);
 
 /* oracle.c */
 struct look {
+	__u32 m;		/* its id, or NO_M */
 	__u64 word;		/* its status word */
 	__u64 blocked_ns;
 	__u64 p_word;

@@ -203,12 +203,10 @@ static void op_cooperative(struct thread *t)
 {
 	if (!be_on(t))
 		return;
-	GS_STORE(t->r->gs.mh[t->m].mode, GSCHED_MODE_COOPERATIVE);
+	set_mode(t, GSCHED_MODE_COOPERATIVE);
 	block[below(&t->g, ARRAY_SIZE(block))](t);
-	if (!is_m(t))
-		return;
-	GS_STORE(t->r->gs.mh[t->m].mode, GSCHED_MODE_NORMAL);
-	if (!has_p(t))
+	set_mode(t, GSCHED_MODE_NORMAL);
+	if (is_m(t) && !has_p(t))
 		do_acquire(t, some_deadline(&t->g));
 }
 
@@ -218,12 +216,11 @@ static void op_nopreempt(struct thread *t)
 
 	if (!be_on(t))
 		return;
-	GS_STORE(t->r->gs.mh[t->m].nopreempt, 1);
+	set_nopreempt(t, 1);
 	look(t, &before);
 	block[below(&t->g, ARRAY_SIZE(block))](t);
 	look_again(t, &before);
-	if (is_m(t))
-		GS_STORE(t->r->gs.mh[t->m].nopreempt, 0);
+	set_nopreempt(t, 0);
 }
 
 /* ---- Calls ---- */
@@ -234,7 +231,7 @@ static void op_park(struct thread *t)
 
 	if (!be_m(t))
 		return;
-	if (chance(&t->g, 20))
+	if (chance(&t->g, 30))
 		flags |= GSCHED_PARK_PRIVATE;
 	if (chance(&t->g, 15)) {
 		flags |= GSCHED_PARK_COMPARE;

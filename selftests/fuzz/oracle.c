@@ -21,10 +21,15 @@ static void look_at_p(struct thread *t, struct look *l)
 	l->count = GS_LOAD(gs->ps[p].count);
 }
 
+/* A handler may find the domain closed at any moment, and that it is no M any more. */
 void look(struct thread *t, struct look *l)
 {
-	l->blocked_ns = GS_LOAD(t->r->gs.ms[t->m].blocked_ns);
-	l->word = status_word(t);
+	memset(l, 0, sizeof(*l));
+	l->m = GS_LOAD(t->m);
+	if (l->m == NO_M)
+		return;
+	l->blocked_ns = GS_LOAD(t->r->gs.ms[l->m].blocked_ns);
+	l->word = GS_LOAD(t->r->gs.ms[l->m].word);
 	look_at_p(t, l);
 }
 
@@ -47,26 +52,26 @@ static bool publish(struct ledger *ledger, __u32 p, __u64 count, __u32 m)
  */
 void look_again(struct thread *t, const struct look *before)
 {
-	struct look now;
+	struct look now = { .m = GS_LOAD(t->m) };
 	__u32 p;
 
-	if (!is_m(t))
+	if (now.m == NO_M || now.m != before->m)
 		return;
-	now.word = status_word(t);
+	now.word = GS_LOAD(t->r->gs.ms[now.m].word);
 	look_at_p(t, &now);
-	now.blocked_ns = GS_LOAD(t->r->gs.ms[t->m].blocked_ns);
+	now.blocked_ns = GS_LOAD(t->r->gs.ms[now.m].blocked_ns);
 	if ((now.word | before->word) & GSCHED_M_LOST_P)
 		__atomic_fetch_add(&t->r->without_p, 1, __ATOMIC_SEQ_CST);
 	if (!GSCHED_M_P(now.word) || now.word & GSCHED_M_LOST_P || now.word != before->word ||
 	    now.count != before->count)
 		return;
 	p = GSCHED_M_P(now.word) - 1;
-	if (p < MOST_P && !publish(t->r->ledger, p, now.count, t->m))
+	if (p < MOST_P && !publish(t->r->ledger, p, now.count, now.m))
 		fail(ORACLE_OWNER, "P%u under count %llu has a second owner, M%u", p, now.count,
-		     t->m);
+		     now.m);
 	if (now.blocked_ns == before->blocked_ns &&
-	    now.p_word != GSCHED_P_WORD(GSCHED_P_RUNNING, t->m) && !GS_LOAD(t->r->closed))
-		fail(ORACLE_OWNER, "P%u is M%u's and says %#llx", p, t->m, now.p_word);
+	    now.p_word != GSCHED_P_WORD(GSCHED_P_RUNNING, now.m) && !GS_LOAD(t->r->closed))
+		fail(ORACLE_OWNER, "P%u is M%u's and says %#llx", p, now.m, now.p_word);
 }
 
 void look_at_stopped_world(struct thread *t)

@@ -18,6 +18,8 @@ enum ending ending_of(__u64 seed, unsigned int number)
 
 	if (n < 60)
 		return ENDING_ORDERLY;
+	if (n < 70)
+		return ENDING_CLOSE;
 	return 1 + n % (NR_ENDINGS - 1);
 }
 

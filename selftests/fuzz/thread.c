@@ -114,7 +114,25 @@ bool is_m(const struct thread *t)
 
 __u64 status_word(const struct thread *t)
 {
-	return is_m(t) ? GS_LOAD(t->r->gs.ms[t->m].word) : 0;
+	__u32 m = GS_LOAD(t->m);
+
+	return m != NO_M ? GS_LOAD(t->r->gs.ms[m].word) : 0;
+}
+
+void set_nopreempt(struct thread *t, __u32 nopreempt)
+{
+	__u32 m = GS_LOAD(t->m);
+
+	if (m != NO_M)
+		GS_STORE(t->r->gs.mh[m].nopreempt, nopreempt);
+}
+
+void set_mode(struct thread *t, __u32 mode)
+{
+	__u32 m = GS_LOAD(t->m);
+
+	if (m != NO_M)
+		GS_STORE(t->r->gs.mh[m].mode, mode);
 }
 
 static int number_of(unsigned long cmd)
@@ -194,8 +212,8 @@ static void pause_here(struct thread *t)
 	if (GS_LOAD(r->phase) != PHASE_PAUSE)
 		return;
 	if (is_m(t)) {
-		GS_STORE(r->gs.mh[t->m].mode, GSCHED_MODE_NORMAL);
-		GS_STORE(r->gs.mh[t->m].nopreempt, 0);
+		set_mode(t, GSCHED_MODE_NORMAL);
+		set_nopreempt(t, 0);
 		/* Nobody else could, while it sleeps. */
 		gs_ioctl(r->gs.fd, GSCHED_IOC_START, NULL);
 		t->stopper = false;
