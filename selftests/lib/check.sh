@@ -139,6 +139,16 @@ cost()
 		"$("$top/selftests/vm/build.sh" 6.12)"
 }
 
+# The same with the border of kernels that do not export task_work_add.
+guest_file()
+{
+	local cpus=$1 kernel=$2
+
+	shift 2
+	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --module-args border_file=1 \
+		--root "$stage_dir" -- "$@"
+}
+
 model()
 {
 	"$top/selftests/model/run.sh" --short
@@ -156,6 +166,7 @@ stages=(
 	"model"
 	"fuzz_6.12 guest 4 6.12 /kselftest/fuzz/fuzz --time 60"
 	"device_6.1 guest 4 6.1 /kselftest/run_kselftest.sh -c gsched"
+	"file_6.1 guest_file 4 6.1 /kselftest/run_kselftest.sh -c gsched"
 	"host_grt"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
