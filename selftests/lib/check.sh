@@ -72,7 +72,7 @@ guest()
 	local cpus=$1 kernel=$2
 
 	shift 2
-	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" -- "$@"
+	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 900 --root "$stage_dir" -- "$@"
 }
 
 # The same where task_work_add() is not exported, or is as if it were not.
@@ -81,7 +81,7 @@ guest_file()
 	local cpus=$1 kernel=$2
 
 	shift 2
-	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --root "$stage_dir" \
+	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 900 --root "$stage_dir" \
 		--module-args border_file=1 -- "$@"
 }
 
@@ -93,7 +93,7 @@ counted()
 
 	shift
 	rm -rf "${counts:?}/$name"
-	"$vm" --kernel debug --cpus 4 --timeout 600 --root "$stage_dir" --out "$counts/$name" "$@"
+	"$vm" --kernel debug --cpus 4 --timeout 3000 --root "$stage_dir" --out "$counts/$name" "$@"
 }
 
 coverage()
@@ -113,7 +113,7 @@ trace_tools()
 	for tool in perf trace-cmd bpftrace; do
 		bins+=(--bin "$(command -v "$tool")")
 	done
-	"$vm" --cpus 1 --timeout 300 --root "$stage_dir" "${bins[@]}" -- \
+	"$vm" --cpus 1 --timeout 900 --root "$stage_dir" "${bins[@]}" -- \
 		/kselftest/gsched/tools_test.sh
 }
 
@@ -129,7 +129,7 @@ debugger()
 	cp -r /usr/share/gdb "$root/usr/share"
 	cp "$python"/*.py "$root$python"
 	cp -r "$python"/{collections,encodings,importlib,re} "$root$python"
-	"$vm" --kernel "$kernel" --cpus 4 --timeout 300 --root "$stage_dir" --root "$root" \
+	"$vm" --kernel "$kernel" --cpus 4 --timeout 900 --root "$stage_dir" --root "$root" \
 		--bin "$gdb:$gdb" -- /kselftest/gsched/gdb_test.sh
 }
 
@@ -137,16 +137,6 @@ cost()
 {
 	"$here/cost_test.sh" "$("$top/selftests/vm/build.sh" 6.1)" \
 		"$("$top/selftests/vm/build.sh" 6.12)"
-}
-
-# The same with the border of kernels that do not export task_work_add.
-guest_file()
-{
-	local cpus=$1 kernel=$2
-
-	shift 2
-	"$vm" --kernel "$kernel" --cpus "$cpus" --timeout 300 --module-args border_file=1 \
-		--root "$stage_dir" -- "$@"
 }
 
 model()
@@ -195,7 +185,6 @@ long_stages=(
 	"failnth_file_debug counted failnth_file --module-args border_file=1 -- /kselftest/gsched/failnth_test"
 	"trace_debug counted trace -- /kselftest/gsched/tracefs_test"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
-	"file_6.1 guest_file 4 6.1 /kselftest/run_kselftest.sh -c gsched"
 	"fuzz_6.1 guest 4 6.1 /kselftest/fuzz/fuzz --time 240"
 )
 
