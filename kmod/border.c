@@ -26,7 +26,7 @@
 static bool border_file __ro_after_init = !compat_has_task_work_add;
 module_param(border_file, bool, 0444);
 MODULE_PARM_DESC(border_file,
-		 "reach the border of user mode by the release of a file rather than by task_work_add()");
+		 "reach the border by the release of a file rather than by task_work_add()");
 
 /**
  * border_arm() - send an M to the border

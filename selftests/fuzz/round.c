@@ -97,7 +97,9 @@ static void cast(struct round *r)
 	unsigned int i;
 
 	for (i = 0; i < r->nr_threads; i++) {
-		r->thread[i].role = r->honest ? ROLE_HONEST : i == 0 ? ROLE_SCRIBBLER : i == 1 ? ROLE_SIGNALLER :
+		r->thread[i].role = r->honest ? ROLE_HONEST :
+				    i == 0 ? ROLE_SCRIBBLER :
+				    i == 1 ? ROLE_SIGNALLER :
 				    i == 2 ? ROLE_FOREIGN : ROLE_M;
 		errno = -thread_start(r, i);
 		if (errno)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Each thing that a call needs and may not get, missing in turn: the n-th allocation, or copy from
- * or to user space, that a thread makes is made to fail, for n from 1 on until the call makes fewer.
+ * or to user space, that a thread makes fails, for n from 1 on until the call makes fewer.
  * The call then fails with ENOMEM or EFAULT, or does without. After ENOMEM nothing has changed: the
  * same call succeeds. Whatever happened, the domain can be closed and a new one made. That nothing
  * leaks is for the kernel to say (kmemleak), and that nothing is kept for the unloading.

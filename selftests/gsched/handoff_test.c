@@ -585,7 +585,7 @@ TEST_F(handoff, stop_and_continue_at_the_border)
 			     gs_p(gs, 0).state == GSCHED_P_RUNNING));
 	if (gs_p(gs, 0).m == a->id) {
 		EXPECT_EQ(1, gs_m_answer(a));
-		EXPECT_EQ(GSCHED_M_WAITING, gs_m_info(gs, b->id).state);
+		EXPECT_TRUE(gs_m_gets(gs, b->id, GSCHED_M_WAITING));
 		EXPECT_EQ(0, gs_m_do(a, gs_do_release, 0, 0));
 		EXPECT_EQ(0, gs_m_do(b, gs_do_nothing, 0, 0));
 	} else {

@@ -12,8 +12,8 @@
  * Either yields, as a scheduler in user space would have it do, when it has had the P for 100 us. A
  * line a measurement: the sleeper's sleeps in a second and the work of both as a share of the P's
  * time, in units of 1/1000; of both the more the better. Then how long a sleep took on average, how
- * many times a sleeper's P was handed on, how many times it was kept, and how many interrupts of its
- * own and expiries of the P's timer it took.
+ * many times a sleeper's P was handed on, how many times it was kept, and how many interrupts of
+ * its own and expiries of the P's timer it took.
  *
  * The lengths are those of a machine on which a block and a wake-up take a few microseconds. Under
  * an emulator they take fifty, unless it counts instructions for time (run.sh --icount).

@@ -104,6 +104,7 @@ FIXTURE_VARIANT_ADD(uring, coop_taskrun) { .flags = IORING_SETUP_COOP_TASKRUN, .
 FIXTURE_VARIANT_ADD(uring, defer_taskrun) {
 	.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 };
+
 FIXTURE_VARIANT_ADD(uring, sqpoll) {
 	.flags = IORING_SETUP_SQPOLL, .in_time = true, .blocked = true,
 };
@@ -163,7 +164,7 @@ TEST_F(uring, asleep_in_read)
 	A_COMES_HOME(1);
 }
 
-/* The same at the border: the wait is the last task work of its batch, and the others come first. */
+/* The same at the border: the wait is the last task work of its batch; the others come first. */
 TEST_F(uring, waiting)
 {
 	A_SLEEPS_AND_B_RUNS(gs_do_read);
