@@ -38,7 +38,8 @@ static void handler(int sig)
 {
 	if (my_role < 0)
 		return;
-	if (!GSCHED_M_P(GS_LOAD(act.gs.ms[act.m[my_role].id].word)))
+	/* At the end it may be FREE, and free to run handlers without a P. */
+	if (GS_LOAD(act.gs.ms[act.m[my_role].id].word) & GSCHED_M_LOST_P)
 		__atomic_fetch_add(&act.show->lost[my_role], 1, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&act.show->handled[my_role], 1, __ATOMIC_SEQ_CST);
 }
@@ -188,6 +189,7 @@ static bool ends(void)
 		if (gs_m_do(&m[role], gs_do_unregister, 0, 0))
 			return false;
 	d = gs_counts(gs);
+	act.show->info = d;
 	if (d.nr_m == 0 && d.nidle == 2 && d.nwaiting == 0 && d.nparked == 0)
 		return true;
 	gs_dump(gs);

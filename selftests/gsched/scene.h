@@ -24,9 +24,9 @@ struct scene_show {
 	__u32	id[SCENE_MS];
 	__u64	spins;			/* by the runner */
 	__u64	handled[SCENE_MS];	/* handlers run, of SIGUSR1, 2 and real-time signals */
-	__u64	lost[SCENE_MS];		/* of those, begun without a P */
+	__u64	lost[SCENE_MS];		/* of those, begun after it lost its P and got none */
 	int	stands;			/* does it stand as described? answers SCENE_ASK */
-	struct gsched_info_domain info;	/* of that moment */
+	struct gsched_info_domain info;	/* of that moment, and of the end */
 };
 
 /* Something the child does in the thread of an M, or of main(), instead of ending. 0: success */

@@ -114,11 +114,15 @@ TEST_F(handlers, run_with_a_p)
 	EXPECT_TRUE(scene_ends_well(&self->s));
 }
 
-/* A queue of real-time signals at the process, taken by whichever thread: none is lost. */
+/*
+ * A queue of real-time signals at the process, taken by whichever thread. One that another thread
+ * took first leads its M to user mode until a timer sends it back: the only way without a P.
+ */
 TEST_F(handlers, take_a_queue)
 {
 	struct scene_show *show = self->s.show;
 	union sigval value = { .sival_int = 0 };
+	__u64 lost = 0;
 	int i;
 
 	for (i = 0; i < 400; i++)
@@ -126,7 +130,8 @@ TEST_F(handlers, take_a_queue)
 	EXPECT_TRUE(scene_runs(&self->s));
 	EXPECT_TRUE(scene_ends_well(&self->s));
 	for (i = 0; i < SCENE_MS; i++)
-		EXPECT_EQ(0, show->lost[i]);
+		lost += show->lost[i];
+	EXPECT_LE(lost, show->info.excess_timer);
 }
 
 /* Signals that nobody handles change nothing: nobody gives a P up, or gets one, for them. */
