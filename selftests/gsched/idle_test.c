@@ -6,6 +6,10 @@
  * The kernel's own tracing tells: every function of the module that is called (which its timers,
  * interrupts and hooks are), every timer of the module that is started or fires, every wake-up of
  * one of the Ms.
+ *
+ * To trace a function rewrites code of the kernel, which an emulated machine only survives with one
+ * processor (selftests/vm/run.sh says why). So this is no part of the collection, but a run of its
+ * own in a guest with one.
  */
 #include "gsched_util.h"
 

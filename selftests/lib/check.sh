@@ -85,15 +85,16 @@ guest_file()
 		--module-args border_file=1 -- "$@"
 }
 
-# counted NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is kept.
+# counted CPUS NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is
+# kept.
 # That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
 counted()
 {
-	local name=$1
+	local cpus=$1 name=$2
 
-	shift
+	shift 2
 	rm -rf "${counts:?}/$name"
-	"$vm" --kernel debug --cpus 4 --timeout 3000 --root "$stage_dir" --out "$counts/$name" "$@"
+	"$vm" --kernel debug --cpus "$cpus" --timeout 3000 --root "$stage_dir" --out "$counts/$name" "$@"
 }
 
 coverage()
@@ -162,6 +163,9 @@ stages=(
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"trace_6.12 guest 1 6.12 /kselftest/gsched/tracefs_test"
 	"trace_6.1 guest 1 6.1 /kselftest/gsched/tracefs_test"
+	"idle_6.12 guest 1 6.12 /kselftest/gsched/idle_test"
+	"idle_6.1 guest 1 6.1 /kselftest/gsched/idle_test"
+	"idle_file_6.1 guest_file 1 6.1 /kselftest/gsched/idle_test"
 	"trace_tools"
 	"debugger_6.12 debugger 6.12"
 	"debugger_6.1 debugger 6.1"
@@ -177,13 +181,14 @@ stages=(
 # What takes long, and is not needed to see that a change is a good one.
 long_stages=(
 	"model_long $top/selftests/model/run.sh --long -j 1"
-	"device_debug counted device -- /kselftest/run_kselftest.sh -o 0 -c gsched"
-	"file_debug counted file --module-args border_file=1 -- /kselftest/run_kselftest.sh -o 0 -c gsched"
-	"fuzz_debug counted fuzz -- /kselftest/fuzz/fuzz --ops 1000000 --patience 300"
-	"grt_debug counted grt -- env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -o 0 -c grt"
-	"failnth_debug counted failnth -- /kselftest/gsched/failnth_test"
-	"failnth_file_debug counted failnth_file --module-args border_file=1 -- /kselftest/gsched/failnth_test"
-	"trace_debug counted trace -- /kselftest/gsched/tracefs_test"
+	"device_debug counted 4 device -- /kselftest/run_kselftest.sh -o 0 -c gsched"
+	"file_debug counted 4 file --module-args border_file=1 -- /kselftest/run_kselftest.sh -o 0 -c gsched"
+	"fuzz_debug counted 4 fuzz -- /kselftest/fuzz/fuzz --ops 1000000 --patience 300"
+	"grt_debug counted 4 grt -- env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -o 0 -c grt"
+	"failnth_debug counted 4 failnth -- /kselftest/gsched/failnth_test"
+	"failnth_file_debug counted 4 failnth_file --module-args border_file=1 -- /kselftest/gsched/failnth_test"
+	"trace_debug counted 1 trace -- /kselftest/gsched/tracefs_test"
+	"idle_debug counted 1 idle -- /kselftest/gsched/idle_test"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"fuzz_6.1 guest 4 6.1 /kselftest/fuzz/fuzz --time 240"
 )
