@@ -279,6 +279,7 @@ size_t grt_chan_cap(const grt_chan *c)
 void grt_chan_init(grt_chan *c, size_t elem, size_t cap, void *buf)
 {
 	*c = (grt_chan){ .elemsize = elem, .dataqsiz = cap, .buf = buf };
+	lockinit(&c->lock, LOCKRANK_CHAN);
 }
 
 void grt_chan_fini(grt_chan *c)

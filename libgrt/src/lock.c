@@ -15,7 +15,7 @@
 #include "runtime.h"
 
 enum {
-	UNLOCKED	= 0,
+	UNLOCKED	= 0,	/* a lock's rank may lie above these */
 	LOCKED		= 1,
 	SLEEPING	= 2,	/* locked, and somebody may sleep */
 };
@@ -42,48 +42,55 @@ static void futexwakeup(uint32_t *key, int n)
 
 static void lock_slow(struct grt_lock *l, uint32_t v)
 {
-	uint32_t wait = v;	/* SLEEPING once we have slept: others may sleep too */
+	uint32_t unlocked = lockrankbits(l) | UNLOCKED;
+	uint32_t sleeping = lockrankbits(l) | SLEEPING;
+	uint32_t wait = v;	/* sleeping once we have slept: others may sleep too */
 	int i, j;
 
 	for (;;) {
 		for (i = 0; i < ACTIVE_SPIN; i++) {
-			if (load_relaxed(&l->key) == UNLOCKED && cas(&l->key, UNLOCKED, wait))
+			if (load_relaxed(&l->key) == unlocked && cas(&l->key, unlocked, wait))
 				return;
 			for (j = 0; j < ACTIVE_SPIN_PAUSES; j++)
 				__builtin_ia32_pause();
 		}
-		if (load_relaxed(&l->key) == UNLOCKED && cas(&l->key, UNLOCKED, wait))
+		if (load_relaxed(&l->key) == unlocked && cas(&l->key, unlocked, wait))
 			return;
 		sched_yield();
-		if (xchg(&l->key, SLEEPING) == UNLOCKED)
+		if (xchg(&l->key, sleeping) == unlocked)
 			return;
-		wait = SLEEPING;
-		futexsleep(&l->key, SLEEPING, GRT_FOREVER);
+		wait = sleeping;
+		futexsleep(&l->key, sleeping, GRT_FOREVER);
 	}
 }
 
 void lock(struct grt_lock *l)
 {
+	uint32_t rank = lockrankbits(l);
 	struct g *gp = getg();
 	uint32_t v;
 
+	lockrank_acquire(l);
 	if (gp) {
 		WRITE_ONCE(gp->m->hint->nopreempt, gp->m->hint->nopreempt + 1);
 		barrier();
 	}
-	v = __atomic_exchange_n(&l->key, LOCKED, __ATOMIC_ACQUIRE);
-	if (unlikely(v != UNLOCKED))
+	v = __atomic_exchange_n(&l->key, rank | LOCKED, __ATOMIC_ACQUIRE);
+	if (unlikely(v != (rank | UNLOCKED)))
 		lock_slow(l, v);
 }
 
 void unlock(struct grt_lock *l)
 {
+	uint32_t rank = lockrankbits(l);
 	struct g *gp = getg();
-	uint32_t v = __atomic_exchange_n(&l->key, UNLOCKED, __ATOMIC_RELEASE);
+	uint32_t v;
 
-	if (v == UNLOCKED)
+	lockrank_release(l);
+	v = __atomic_exchange_n(&l->key, rank | UNLOCKED, __ATOMIC_RELEASE);
+	if (v == (rank | UNLOCKED))
 		fatal("unlock of unlocked lock");
-	if (v == SLEEPING)
+	if (v == (rank | SLEEPING))
 		futexwakeup(&l->key, 1);
 	if (gp) {
 		barrier();

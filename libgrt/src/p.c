@@ -44,6 +44,7 @@ void procresize(int32_t n, struct gsched_p_hint *hints)
 	for (i = 0; i < n; i++) {
 		ps[i].id = i;
 		ps[i].hint = &hints[i];
+		lockinit(&ps[i].timerslock, LOCKRANK_TIMERS);
 		sched.allp[i] = &ps[i];
 	}
 	for (i = 1; i <= n; i++) {

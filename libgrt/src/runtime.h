@@ -21,6 +21,7 @@
 #include <linux/gsched.h>
 
 #include "atomic.h"
+#include "lockrank.h"
 #include "offsets.h"
 #include "sanitize.h"
 
@@ -393,7 +394,10 @@ void netpoll(int64_t until);
 
 /* ---- lock.c -------------------------------------------------------------------------------- */
 
-/* A lock holder is not preempted and keeps its P; a lock is never held across a switch. */
+/*
+ * A lock holder is not preempted and keeps its P; a lock is never held across a switch. In what
+ * order locks are taken is said in lockrank.h.
+ */
 void lock(struct grt_lock *l);
 void unlock(struct grt_lock *l);
 

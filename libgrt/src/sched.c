@@ -48,7 +48,10 @@ enum {
 	PARK_SEQ	= 8,	/* one park more */
 };
 
-struct sched sched;
+struct sched sched = {
+	.lock = LOCK_INIT(LOCKRANK_SCHED),
+	.gflock = LOCK_INIT(LOCKRANK_GFREE),
+};
 
 /* Changes the state of a goroutine. It has one owner at a time: who moves it says what it was. */
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new)
@@ -360,8 +363,10 @@ void schedule(void)
 	int64_t now = 0;
 	struct p *pp;
 
-	if (unlikely(mp->hint->nopreempt != 1))
+	if (unlikely(mp->hint->nopreempt != 1)) {
+		lockrank_heldcheck("schedule: holding locks");
 		fatal("schedule: holding locks");
+	}
 	for (;;) {
 		schedbegin(mp);
 		pp = getp(mp);

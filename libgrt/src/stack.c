@@ -23,7 +23,7 @@
 static struct {
 	struct grt_lock lock;
 	uintptr_t slab, slab_end;	/* address space not yet cut into stacks */
-} pool;
+} pool = { .lock = LOCK_INIT(LOCKRANK_STACKPOOL) };
 
 static bool newslab(void)
 {

@@ -95,6 +95,7 @@ void grt_waitgroup_wait(grt_waitgroup *wg)
 void grt_waitgroup_init(grt_waitgroup *wg)
 {
 	*wg = (grt_waitgroup){ 0 };
+	lockinit(&wg->lock, LOCKRANK_WAITGROUP);
 }
 
 void grt_waitgroup_fini(grt_waitgroup *wg)

@@ -159,6 +159,7 @@ stages=(
 	"device_6.1 guest 4 6.1 /kselftest/run_kselftest.sh -c gsched"
 	"file_6.1 guest_file 4 6.1 /kselftest/run_kselftest.sh -c gsched"
 	"host_grt"
+	"lockrank $here/variant.sh lockrank"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"trace_6.12 guest 1 6.12 /kselftest/gsched/tracefs_test"
