@@ -7,7 +7,7 @@
  * has ordinary memory of the same layout. The scheduler reads those words and asks the backend only
  * for what changes the owner of a P.
  *
- * All but setup, wake, monitor and stop run on the g0 of an M with nopreempt 1.
+ * All but setup, wake, start and stop run on the g0 of an M with nopreempt 1.
  */
 #ifndef GRT_SRC_BACKEND_H
 #define GRT_SRC_BACKEND_H
@@ -22,9 +22,9 @@ struct backend {
 
 	/* The calling thread becomes @mp; sets hint and status. */
 	void (*minit)(struct m *mp);
-	/* A new M gets its first P, or waits for it. */
+	/* A new M gets its first P, or waits for it; m0 gets P 0. */
 	void (*mstart)(struct m *mp);
-	/* @mp is an ordinary thread again and has no P. */
+	/* @mp is an ordinary thread again; its P, if it has one, is handed on. */
 	void (*mexit)(struct m *mp);
 
 	/* There is work and no M spins: gets one to look. Any thread. */
@@ -45,6 +45,14 @@ struct backend {
 	 */
 	bool (*switchto)(struct m *mp);
 
+	/* Gives the P up and sleeps until startlocked() is called for @mp (stoplockedm). */
+	void (*parklocked)(struct m *mp);
+	/*
+	 * Hands the P to @lockedm, whose goroutine is to run, and sleeps as in park. May also let
+	 * @lockedm go on by itself and keep the P.
+	 */
+	void (*startlocked)(struct m *mp, struct m *lockedm);
+
 	/* Waits for a P, in turn. */
 	void (*acquire)(struct m *mp);
 
@@ -60,8 +68,8 @@ struct backend {
 	void (*blockbegin)(struct m *mp, struct g *gp);
 	void (*blockend)(struct m *mp, struct g *gp);
 
-	/* What the thread of grt_run() does until stop(). */
-	void (*monitor)(void);
+	/* Starts the threads that are no Ms (R108); and ends them, with the runtime. */
+	void (*start)(void);
 	void (*stop)(void);
 };
 

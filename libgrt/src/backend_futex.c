@@ -49,20 +49,74 @@ static struct m *mget(void)
 	return mp;
 }
 
-/* Makes a thread for @pp. mcount already counts it. */
+/* ---- The template thread ------------------------------------------------------------------- */
+
+static struct {
+	struct p *wanted;	/* sched.lock: Ps that a thread is to be made for */
+	struct note note;
+} template;
+
+/* Has a thread made for @pp. sched.lock held; mcount already counts it. */
 static void newm(struct p *pp, bool spinning)
+{
+	pp->newmspinning = spinning;
+	pp->link = template.wanted;
+	template.wanted = pp;
+	notewakeup(&template.note);
+}
+
+static void newm1(struct p *pp)
 {
 	struct m *mp = allocm();
 	int err = -ENOMEM;
 
 	if (mp) {
 		mp->nextp = pp;
-		mp->nextspinning = spinning;
+		mp->nextspinning = pp->newmspinning;
 		err = newosproc(mp);
 	}
 	if (err)
 		fatal("cannot create a thread: out of memory or of processes (ulimit -u)");
 }
+
+static struct p *takewanted(void)
+{
+	struct p *pp;
+
+	lock(&sched.lock);
+	pp = template.wanted;
+	template.wanted = NULL;
+	unlock(&sched.lock);
+	return pp;
+}
+
+static void templatethread(void)
+{
+	struct p *pp, *next;
+
+	while (!load_seqcst(&sched.exiting)) {
+		notesleep(&template.note);
+		noteclear(&template.note);
+		for (pp = takewanted(); pp; pp = next) {
+			next = pp->link;
+			newm1(pp);
+		}
+	}
+}
+
+static void futex_start(void)
+{
+	newsysthread(sysmon);
+	newsysthread(templatethread);
+}
+
+static void futex_stop(void)
+{
+	sysmonstop();
+	notewakeup(&template.note);
+}
+
+/* ---- Starting Ms --------------------------------------------------------------------------- */
 
 /*
  * Schedules some M to run @pp, NULL for any idle one; makes a thread if none is parked. With
@@ -93,8 +147,8 @@ static bool startm(struct p *pp, bool spinning)
 	}
 	if (sched.mcount < sched.maxmcount) {
 		sched.mcount++;
-		unlock(&sched.lock);
 		newm(pp, spinning);
+		unlock(&sched.lock);
 		return true;
 	}
 	if (sched.mpolicy == GRT_THREADS_FATAL)
@@ -189,10 +243,25 @@ static void takenextp(struct m *mp)
 	mp->nextspinning = false;
 }
 
+static void futex_mstart(struct m *mp)
+{
+	if (mp == sched.m0) {
+		lock(&sched.lock);
+		mp->nextp = pidleget();
+		unlock(&sched.lock);
+	}
+	takenextp(mp);
+}
+
+/* At the end nobody is started for what is left. */
 static void futex_mexit(struct m *mp)
 {
 	if (!hasp(mp))
 		return;
+	if (!load_relaxed(&sched.exiting)) {
+		handoffp(releasep(mp));
+		return;
+	}
 	lock(&sched.lock);
 	pidleput(releasep(mp));
 	unlock(&sched.lock);
@@ -271,6 +340,33 @@ static bool futex_switchto(struct m *mp)
 	return false;
 }
 
+static void incidlelocked(int32_t n)
+{
+	lock(&sched.lock);
+	sched.nmidlelocked += n;
+	unlock(&sched.lock);
+}
+
+static void futex_parklocked(struct m *mp)
+{
+	if (hasp(mp))
+		handoffp(releasep(mp));
+	incidlelocked(1);
+	notesleep(&mp->parknote);
+	noteclear(&mp->parknote);
+	takenextp(mp);
+}
+
+static void futex_startlocked(struct m *mp, struct m *lockedm)
+{
+	if (lockedm->nextp)
+		fatal("startlockedm: m has p");
+	incidlelocked(-1);
+	lockedm->nextp = releasep(mp);
+	notewakeup(&lockedm->parknote);
+	stopm(mp);
+}
+
 static void futex_acquire(struct m *mp)
 {
 	(void)mp;
@@ -335,6 +431,7 @@ static void futex_blockbegin(struct m *mp, struct g *gp)
 static void exitsyscall0(struct g *gp)
 {
 	struct m *mp = getg()->m;
+	bool locked;
 	struct p *pp;
 
 	casgstatus(gp, Gsyscall, Grunnable);
@@ -342,14 +439,22 @@ static void exitsyscall0(struct g *gp)
 	mp->curg = NULL;
 	lock(&sched.lock);
 	pp = pidleget();
-	globrunqput(gp);
+	if (!pp)
+		globrunqput(gp);
+	/* Read before the lock is dropped: the goroutine may run elsewhere then (R112). */
+	locked = gp->lockedm;
 	unlock(&sched.lock);
 	if (pp) {
 		acquirep(mp, pp);
-		mp->owewake = true;
-	} else {
-		stopm(mp);
+		execute(mp, gp, false);
 	}
+	if (locked) {
+		stoplockedm(mp);
+		execute(mp, gp, false);
+	}
+	if (mp == sched.m0)
+		mexit();
+	stopm(mp);
 	schedule();
 }
 
@@ -381,17 +486,19 @@ const struct backend backend_futex = {
 	.name		= "futex",
 	.setup		= futex_setup,
 	.minit		= futex_minit,
-	.mstart		= takenextp,
+	.mstart		= futex_mstart,
 	.mexit		= futex_mexit,
 	.wake		= futex_wake,
 	.park		= futex_park,
 	.surplus	= futex_surplus,
 	.switchto	= futex_switchto,
+	.parklocked	= futex_parklocked,
+	.startlocked	= futex_startlocked,
 	.acquire	= futex_acquire,
 	.pollbegin	= futex_pollbegin,
 	.pollend	= futex_pollend,
 	.blockbegin	= futex_blockbegin,
 	.blockend	= futex_blockend,
-	.monitor	= sysmon,
-	.stop		= sysmonstop,
+	.start		= futex_start,
+	.stop		= futex_stop,
 };

@@ -6,7 +6,7 @@
  * nopreempt 0, and stops the M at the border of user mode until it has one again. So blocking needs
  * no wrapping, idle Ps and parked Ms need no list here, and nothing here decides who runs.
  *
- * The thread of grt_run() is the template thread: it makes the threads the kernel wants.
+ * A template thread makes the threads the kernel wants.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -46,6 +46,7 @@ static int call(unsigned long cmd, void *arg)
 	case 0:
 	case -EAGAIN:
 	case -EINTR:
+	case -ENOENT:
 	case -ETIMEDOUT:
 		return err;
 	case -EXDEV:
@@ -109,6 +110,46 @@ static bool gsched_switchto(struct m *mp)
 }
 
 /*
+ * The M sleeps outside the pool, so that nobody but startlocked ends that. It may wake for a
+ * permit that is left over, too, with a P or without: what counts is the flag.
+ */
+static void gsched_parklocked(struct m *mp)
+{
+	struct gsched_park a = {
+		.size = sizeof(a),
+		.flags = GSCHED_PARK_PRIVATE,
+		.deadline_ns = GSCHED_FOREVER,
+	};
+
+	while (!load_acquire(&mp->lockedready))
+		call(GSCHED_IOC_PARK, &a);
+	store_relaxed(&mp->lockedready, false);
+	if (!hasp(mp))
+		gsched_acquire(mp);
+}
+
+/*
+ * SWITCH hands the P over. It cannot if @lockedm is not asleep yet, or the world is stopped: then
+ * it gets a permit, or its turn. From the store on @lockedm may go on by itself, and end, so only
+ * its number is used: whoever else has that may be woken for nothing.
+ */
+static void gsched_startlocked(struct m *mp, struct m *lockedm)
+{
+	struct gsched_switch sw = { .size = sizeof(sw), .m = lockedm->id };
+	struct gsched_unpark un = { .size = sizeof(un), .m = lockedm->id };
+	int err;
+
+	store_release(&lockedm->lockedready, true);
+	err = call(GSCHED_IOC_SWITCH, &sw);
+	if (err == -EAGAIN || err == -ENOENT)
+		call(GSCHED_IOC_UNPARK, &un);
+	else if (!hasp(mp))
+		gsched_park(mp, GRT_FOREVER);
+	else
+		mp->respin = true;
+}
+
+/*
  * Some M shall look for work. If there is none but the poller, its poll is broken: the kernel has
  * noted that a P starves.
  */
@@ -155,7 +196,10 @@ static bool gsched_pollend(struct m *mp, bool ready)
 
 static void gsched_minit(struct m *mp)
 {
-	struct gsched_register a = { .size = sizeof(a), .flags = GSCHED_REGISTER_MADE };
+	struct gsched_register a = {
+		.size = sizeof(a),
+		.flags = mp == sched.m0 ? 0 : GSCHED_REGISTER_MADE,
+	};
 
 	call(GSCHED_IOC_REGISTER, &a);
 	mp->id = a.m;
@@ -167,7 +211,10 @@ static void gsched_minit(struct m *mp)
 
 static void gsched_mstart(struct m *mp)
 {
-	stopm(mp);
+	if (mp == sched.m0)
+		gsched_acquire(mp);
+	else
+		stopm(mp);
 }
 
 static void kick(void)
@@ -272,7 +319,7 @@ static bool makems(struct prepared *pre)
 	return false;
 }
 
-static void gsched_monitor(void)
+static void templatethread(void)
 {
 	struct pollfd fds[2] = {
 		{ .fd = dev.kickfd, .events = POLLIN },
@@ -294,6 +341,11 @@ static void gsched_monitor(void)
 		all = makems(&pre);
 		prepare(&pre);
 	}
+}
+
+static void gsched_start(void)
+{
+	newsysthread(templatethread);
 }
 
 static void gsched_stop(void)
@@ -333,7 +385,7 @@ static int setup(int32_t nprocs, const char **what)
 	struct gsched_setup s = {
 		.size = sizeof(s),
 		.nr_p = nprocs,
-		.max_m = sched.maxmcount,
+		.max_m = sched.maxmcount < GSCHED_MAX_M ? sched.maxmcount + 1 : GSCHED_MAX_M,
 		.spare = SPARE,
 	};
 	int err;
@@ -420,9 +472,11 @@ const struct backend backend_gsched = {
 	.park		= gsched_park,
 	.surplus	= gsched_surplus,
 	.switchto	= gsched_switchto,
+	.parklocked	= gsched_parklocked,
+	.startlocked	= gsched_startlocked,
 	.acquire	= gsched_acquire,
 	.pollbegin	= gsched_pollbegin,
 	.pollend	= gsched_pollend,
-	.monitor	= gsched_monitor,
+	.start		= gsched_start,
 	.stop		= gsched_stop,
 };

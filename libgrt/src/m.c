@@ -125,6 +125,7 @@ struct m *allocm(void)
 /* Gives back an M whose thread has ended or is about to. */
 static void mput_free(struct m *mp)
 {
+	mp->owewake = false;
 	lock(&sched.lock);
 	mp->schedlink = sched.freem;
 	sched.freem = mp;
@@ -132,12 +133,32 @@ static void mput_free(struct m *mp)
 	unlock(&sched.lock);
 }
 
+/* mexit() comes back to the frame of grt_g0call() above this one (R27). */
 static void mstart1(struct g *g0)
 {
 	struct m *mp = g0->m;
+	bool inherit;
 
+	/* m0 has a P, and on it the only goroutine there is. */
+	if (mp == sched.m0)
+		execute(mp, runqget(getp(mp), &inherit), false);
 	sched.backend->mstart(mp);
 	schedule();
+}
+
+/* The calling thread runs goroutines as @mp until mexit(), and then is an ordinary one again. */
+void mrun(struct m *mp)
+{
+	grt_g0call(mp->g0, mstart1);
+	setg(NULL);
+	sched.backend->mexit(mp);
+}
+
+/* The calling thread becomes @mp, without a P yet (R28). On a new M's thread, or m0's. */
+void minit(struct m *mp)
+{
+	sched.backend->minit(mp);
+	WRITE_ONCE(mp->hint->nopreempt, 1);
 }
 
 /* The thread. g0 is its own stack: each goroutine it runs parks by going back to g0call's frame. */
@@ -145,14 +166,15 @@ static void *mstart(void *arg)
 {
 	struct m *mp = arg;
 
-	sched.backend->minit(mp);
-	WRITE_ONCE(mp->hint->nopreempt, 1);
+	minit(mp);
 	setg(mp->g0);
 	fiberinit(&mp->g0->fiber, (void *)mp->stack.lo, mp->stack.hi - mp->stack.lo, true);
-	grt_g0call(mp->g0, mstart1);
-	setg(NULL);
-	sched.backend->mexit(mp);
+	pthread_sigmask(SIG_SETMASK, &sched.sigmask, NULL);
+	mrun(mp);
 	mput_free(mp);
+	/* At the limit nobody could be started for the work that the M left. */
+	if (sched.mpolicy == GRT_THREADS_WAIT && !load_relaxed(&sched.exiting))
+		wakep();
 	return NULL;
 }
 
@@ -163,8 +185,11 @@ void mexit(void)
 }
 
 /*
- * Starts the thread of @mp, which was counted in mcount. Return: 0, else the errno of
- * pthread_create, negative; @mp and its count are given back then.
+ * Starts the thread of @mp, which was counted in mcount. Only the template thread calls it, which
+ * has the state that the process had at first, and all signals blocked: a new thread must not
+ * inherit what a goroutine has done to its own (R98).
+ *
+ * Return: 0, else the errno of pthread_create, negative; the caller keeps @mp and its count then.
  */
 int newosproc(struct m *mp)
 {
@@ -177,4 +202,26 @@ int newosproc(struct m *mp)
 		err = pthread_create(&mp->thread, &attr, mstart, mp);
 	pthread_attr_destroy(&attr);
 	return -err;
+}
+
+static void *sysstart(void *fn)
+{
+	((void (*)(void))fn)();
+	return NULL;
+}
+
+/* Starts a thread that is no M and runs @fn, with all signals blocked. */
+void newsysthread(void (*fn)(void))
+{
+	sigset_t all, old;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&thread, NULL, sysstart, (void *)fn);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		fatal_setup("cannot create a thread: %s", strerror(err));
+	pthread_detach(thread);
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* Goroutines are made and end here; the runtime is booted and ends here. */
+/* Goroutines are made and end here. */
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backend.h"
 
@@ -132,12 +129,11 @@ static void gostartcontext(struct g *gp)
 }
 
 /*
- * Makes a goroutine that runs @fn(@arg). It runs next on this P; from a thread without one it goes
- * to the global queue. @gopc: where the program asked for it.
+ * Makes a runnable goroutine that runs @fn(@arg). @mp: the caller's M, between acquirem() and
+ * releasem(), or NULL. @gopc: where the program asked for it.
  */
-void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
+struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gopc)
 {
-	struct m *mp = acquirem();
 	struct p *pp = mp ? getp(mp) : NULL;
 	struct g *gp = gfget(pp);
 
@@ -151,7 +147,15 @@ void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
 	gostartcontext(gp);
 	countg(pp, 1);
 	casgstatus(gp, Gdead, Grunnable);
-	putrunnable(mp, gp);
+	return gp;
+}
+
+/* Starts a goroutine, next on this P; from a thread without one on the global queue. */
+void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
+{
+	struct m *mp = acquirem();
+
+	putrunnable(mp, newproc1(mp, fn, arg, gopc));
 	releasem(mp);
 }
 
@@ -160,6 +164,7 @@ static void goexit0(struct g *gp)
 {
 	struct m *mp = getg()->m;
 	struct p *pp = getp(mp);
+	bool locked = gp->lockedm;
 
 	casgstatus(gp, Grunning, Gdead);
 	gp->m = NULL;
@@ -168,6 +173,11 @@ static void goexit0(struct g *gp)
 	gp->param = NULL;
 	countg(pp, -1);
 	gfput(pp, gp);
+	/* Whatever it has done to its thread ends with it. */
+	if (unlikely(locked)) {
+		unlockg(mp, gp);
+		mexit();
+	}
 	schedule();
 }
 
@@ -222,91 +232,6 @@ size_t grt_num_goroutines(void)
 	for (i = 0; i < sched.gomaxprocs; i++)
 		n += load_relaxed(&sched.allp[i]->ngs);
 	return n > 0 ? n : 0;
-}
-
-/* ---- The runtime's life -------------------------------------------------------------------- */
-
-static int32_t ncpus(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return sysconf(_SC_NPROCESSORS_ONLN);	/* more than fit into the set */
-	return CPU_COUNT(&set);
-}
-
-static int32_t maxprocs(const struct grt_config *c)
-{
-	const char *env = getenv("GRT_MAXPROCS");
-	char *end;
-	long n;
-
-	if (c->maxprocs < 0 || c->maxprocs > GSCHED_MAX_P)
-		fatal_setup("maxprocs %d is not within 1 and %d", c->maxprocs, GSCHED_MAX_P);
-	if (c->maxprocs)
-		return c->maxprocs;
-	if (env) {
-		errno = 0;
-		n = strtol(env, &end, 10);
-		if (!errno && *env && !*end && n > 0)
-			return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
-	}
-	return ncpus();
-}
-
-static void schedinit(const struct grt_config *c)
-{
-	static bool booted;
-
-	if (xchg(&booted, true))
-		fatal_setup("grt_run: this process has, or had, a runtime already");
-	if (c->maxthreads < 0 || c->maxthreads > GSCHED_MAX_M)
-		fatal_setup("maxthreads %d is not within 1 and %d", c->maxthreads, GSCHED_MAX_M);
-	if (c->thread_policy != GRT_THREADS_FATAL && c->thread_policy != GRT_THREADS_WAIT)
-		fatal_setup("thread_policy %d is unknown", c->thread_policy);
-	sched.maxmcount = c->maxthreads ? c->maxthreads : GSCHED_MAX_M;
-	sched.mpolicy = c->thread_policy;
-	netpollinit();
-	backendinit(maxprocs(c));
-}
-
-/* The main goroutine (R54). When it is done the thread of grt_run() goes on. */
-static void gomain(void *unused)
-{
-	struct m *mp;
-
-	(void)unused;
-	sched.result = sched.mainfn(sched.mainarg);
-	store_seqcst(&sched.exiting, true);
-	/* No counter of the kernel ever has this value: each M yields when it next can. */
-	for (mp = load_acquire(&sched.allm); mp; mp = mp->alllink)
-		store_relaxed(&mp->preempttick, UINT64_MAX);
-	sched.backend->stop();
-}
-
-int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), void *arg)
-{
-	struct grt_config c = { 0 };
-
-	if (config) {
-		if (config->size < sizeof(size_t) || config->size > sizeof(c))
-			fatal_setup("grt_run_with: a configuration of %zu bytes is unknown",
-				    config->size);
-		memcpy(&c, config, config->size);
-	}
-	if (!fn)
-		fatal_setup("grt_run: no function to run");
-	sched.mainfn = fn;
-	sched.mainarg = arg;
-	schedinit(&c);
-	newproc(gomain, NULL, (uintptr_t)__builtin_return_address(0));
-	sched.backend->monitor();
-	return sched.result;
-}
-
-int grt_run(int (*fn)(void *arg), void *arg)
-{
-	return grt_run_with(NULL, fn, arg);
 }
 
 const char *grt_backend_name(void)

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <grt.h>
 #include <linux/gsched.h>
 
@@ -35,6 +36,7 @@
 #define __cold			__attribute__((cold))
 #define __cacheline_aligned	__attribute__((aligned(64)))
 
+#define PAGE_SIZE		4096	/* check() */
 #define RUNQ_SIZE		256	/* C1 */
 #define GOID_BATCH		16	/* C11 */
 #define STEAL_ROUNDS		4	/* R116: past them a park is cheaper than the search */
@@ -93,6 +95,7 @@ struct gqueue {
 struct g {
 	struct gobuf sched;	/* offset G_SCHED_SP */
 	struct m *m;		/* the M that runs it, or NULL */
+	struct m *lockedm;	/* itself: the M it is locked to, or NULL; see lockthread.c */
 	struct stack stack;
 	enum gstatus status;	/* A: by casgstatus() only, and whom the state says owns it */
 	enum grt_wait_reason waitreason;
@@ -147,6 +150,11 @@ struct m {
 	bool (*waitunlockf)(struct g *gp, void *lock);	/* M: of the gopark in progress */
 	void *waitlock;
 
+	struct g *lockedg;	/* M: the only goroutine it may run, or NULL */
+	uint32_t lockedext;	/* M: grt_lock_thread() without its unlock yet */
+	uint32_t lockedint;	/* M: lockosthread() likewise */
+	bool lockedready;	/* A: gsched: its goroutine may run, see startlocked in backend.h */
+
 	struct stack stack;	/* I: of the thread */
 	pthread_t thread;
 	struct m *schedlink;	/* L: on sched.midle or sched.freem */
@@ -197,7 +205,8 @@ struct p {
 	enum pstatus status __cacheline_aligned;	/* A */
 	uint32_t syscalltick;		/* P, A: grows with each block_begin */
 	struct m *m;			/* A: who holds it, or had it before Psyscall */
-	struct p *link;			/* L: on sched.pidle */
+	struct p *link;			/* L: on sched.pidle, or for the template thread */
+	bool newmspinning;		/* L: a thread is to be made for it that spins */
 	uint32_t sysmon_schedtick;	/* sysmon: what it last saw, and when */
 	uint32_t sysmon_syscalltick;
 	int64_t sysmon_schedwhen;
@@ -222,6 +231,9 @@ struct sched {
 	int result;				/* of the main goroutine, before exiting */
 	int (*mainfn)(void *arg);		/* I */
 	void *mainarg;				/* I */
+	struct m *m0;				/* I: of the thread of grt_run() */
+	struct note end;			/* m0 sleeps here once it is no M any more */
+	sigset_t sigmask;			/* I: of every M when it starts */
 
 	struct grt_lock lock __cacheline_aligned;
 	struct gqueue runq;			/* L: the global queue; its length in hint->gqlen */
@@ -230,7 +242,9 @@ struct sched {
 	uint32_t nmidle;			/* L: futex */
 	struct m *allm;				/* L; read by anyone, never shrinks */
 	struct m *freem;			/* L: their threads have ended, or are about to */
-	int32_t mcount;				/* L: threads that exist */
+	int32_t mcount;				/* L: threads of Ms that exist, but for m0 */
+	int32_t nm0;				/* L: 1 while m0 is an M */
+	int32_t nmidlelocked;			/* L: futex: Ms that wait for their goroutine */
 
 	struct grt_lock gflock __cacheline_aligned;
 	struct g *gfree;			/* gflock: dead Gs with stacks */
@@ -317,6 +331,7 @@ void putrunnable(struct m *mp, struct g *gp);
 void wakep(void);
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
 void schedule(void) __noreturn;
+void execute(struct m *mp, struct g *gp, bool inherit) __noreturn;
 void stopm(struct m *mp);
 bool anywork(void);
 
@@ -332,6 +347,7 @@ static inline uint32_t npidle(void)
 
 /* ---- proc.c -------------------------------------------------------------------------------- */
 
+struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void gostart(void) __noreturn;
 
@@ -339,10 +355,21 @@ void gostart(void) __noreturn;
 
 struct m *allocm(void);
 void freem(struct m *mp);
+void minit(struct m *mp);
 int newosproc(struct m *mp);
+void newsysthread(void (*fn)(void));
+void mrun(struct m *mp);
 void mexit(void) __noreturn;
 void too_many_threads(void) __noreturn __cold;
 uint32_t fastrand(struct m *mp);
+
+/* ---- lockthread.c -------------------------------------------------------------------------- */
+
+void lockosthread(void);
+void unlockosthread(void);
+void unlockg(struct m *mp, struct g *gp);
+void stoplockedm(struct m *mp);
+void startlockedm(struct m *mp, struct g *gp);
 
 /* ---- p.c ----------------------------------------------------------------------------------- */
 

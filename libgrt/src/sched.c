@@ -140,7 +140,7 @@ static void paywake(struct m *mp)
 }
 
 /* Runs @gp on the current M. With @inherit it goes on with the slice of the one before. */
-static void __noreturn execute(struct m *mp, struct g *gp, bool inherit)
+void execute(struct m *mp, struct g *gp, bool inherit)
 {
 	struct p *pp = getp(mp);
 
@@ -354,19 +354,14 @@ static struct g *findrunnable(struct m *mp, bool *inherit)
 	}
 }
 
-/* One turn of the scheduler: finds a goroutine to run and runs it. On g0, with a P. */
-void schedule(void)
+/* Chooses the goroutine to run next, and waits until there is one. */
+static struct g *choose(struct m *mp, bool *inherit)
 {
-	struct m *mp = getg()->m;
-	bool inherit = false;
 	struct g *gp = NULL;
 	int64_t now = 0;
 	struct p *pp;
 
-	if (unlikely(mp->hint->nopreempt != 1)) {
-		lockrank_heldcheck("schedule: holding locks");
-		fatal("schedule: holding locks");
-	}
+	*inherit = false;
 	for (;;) {
 		schedbegin(mp);
 		pp = getp(mp);
@@ -380,11 +375,49 @@ void schedule(void)
 		break;
 	}
 	if (!gp)
-		gp = runqget(pp, &inherit);
+		gp = runqget(pp, inherit);
 	if (!gp)
-		gp = findrunnable(mp, &inherit);
-	if (mp->spinning)
-		resetspinning(mp);
+		gp = findrunnable(mp, inherit);
+	return gp;
+}
+
+/*
+ * An M that may not run any goroutine: it waits for the one that is locked to it. Without one it is
+ * m0, which only ran the main goroutine while that had not parked: grt_run() must be able to return
+ * at once, so m0 waits for nothing but the end.
+ */
+static void __noreturn schedbound(struct m *mp)
+{
+	if (!mp->lockedg)
+		mexit();
+	stoplockedm(mp);
+	schedbegin(mp);
+	execute(mp, mp->lockedg, false);
+}
+
+/* One turn of the scheduler: finds a goroutine to run and runs it. On g0, with a P. */
+void schedule(void)
+{
+	struct m *mp = getg()->m;
+	struct g *gp;
+	bool inherit;
+
+	if (unlikely(mp->hint->nopreempt != 1)) {
+		lockrank_heldcheck("schedule: holding locks");
+		fatal("schedule: holding locks");
+	}
+	if (unlikely(mp->lockedg || mp == sched.m0))
+		schedbound(mp);
+	for (;;) {
+		gp = choose(mp, &inherit);
+		if (mp->spinning)
+			resetspinning(mp);
+		if (likely(!gp->lockedm))
+			break;
+		if (mp->owewake)
+			paywake(mp);
+		startlockedm(mp, gp);
+	}
 	execute(mp, gp, inherit);
 }
 

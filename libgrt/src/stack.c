@@ -16,7 +16,7 @@
 #endif
 
 #define STACK_SIZE		(256UL << 10)	/* reserved; what is not touched costs nothing */
-#define GUARD_SIZE		4096UL
+#define GUARD_SIZE		((size_t)PAGE_SIZE)
 #define THREAD_STACK_SIZE	(256UL << 10)	/* the scheduler's; goroutines do not run on it */
 #define SLAB_STACKS		16		/* 4 MiB: one mmap and one madvise for 16 stacks */
 

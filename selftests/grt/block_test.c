@@ -165,7 +165,7 @@ static int surplus_main(void *arg)
 {
 	many_blockers_main(arg);
 	EXPECT_LT(BLOCKERS, threads());
-	/* Two that run, a poller, a few idle ones in reserve, and the thread of grt_run. */
+	/* Two that run, a poller, a few idle ones in reserve, and three that are no Ms. */
 	while (threads() > 12)
 		grt_sleep(50 * MS);
 	return 0;

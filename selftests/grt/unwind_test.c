@@ -184,13 +184,14 @@ static int scheduler_main(void *arg)
 	return 0;
 }
 
-/* On g0, from below the switch to where the thread began. */
+/* On g0, from below the switch to the caller of grt_run_with(): it is that thread. */
 TEST(scheduler_stack)
 {
 	EXPECT_EQ(0, run_procs(1, scheduler_main, NULL));
 	EXPECT_EQ(0, scheduler.end);
 	EXPECT_LT(0, find(&scheduler, "park_m"));
-	EXPECT_LT(find(&scheduler, "park_m"), find(&scheduler, "mstart"));
+	EXPECT_LT(find(&scheduler, "park_m"), find(&scheduler, "mrun"));
+	EXPECT_LT(find(&scheduler, "mrun"), find(&scheduler, "grt_run_with"));
 	EXPECT_EQ(-1, find(&scheduler, "goexit"));
 }
 

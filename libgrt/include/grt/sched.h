@@ -25,7 +25,7 @@ enum grt_thread_policy {
  * @size: sizeof(struct grt_config) as the caller knows it
  * @maxprocs: number of Ps, 1 to 1024. Default: $GRT_MAXPROCS if it is an integer above 0, else the
  *	number of CPUs the process may run on
- * @maxthreads: most threads that run goroutines. Default: 10000
+ * @maxthreads: most threads that run goroutines, beside the calling one. Default: 10000
  * @thread_policy: enum grt_thread_policy
  */
 struct grt_config {
@@ -46,7 +46,8 @@ struct grt_config {
  * or in a system call goes on only until it next enters the runtime. A process can have one runtime
  * in its life; a second call is fatal.
  *
- * The calling thread runs no goroutines. It looks after the others until @fn has returned.
+ * The calling thread runs the main goroutine until that first parks, or for as long as it is locked
+ * to it (grt_lock_thread()), and no other goroutine. So this returns as soon as @fn does.
  *
  * Return: what @fn returned.
  */
@@ -76,6 +77,24 @@ GRT_API int grt_go(void (*fn)(void *arg), void *arg);
 
 /** grt_yield() - let other goroutines run; the caller goes to the end of the global queue */
 GRT_API void grt_yield(void);
+
+/**
+ * grt_lock_thread() - tie the calling goroutine to the thread it runs on
+ *
+ * Until as many grt_unlock_thread() the goroutine runs on this thread alone, and the thread runs
+ * nothing else. For what belongs to a thread: its thread-local variables, its signal mask, its
+ * namespaces, libraries that want to be called from one thread.
+ *
+ * If the goroutine ends without unlocking, the thread ends too. Threads that the runtime makes
+ * inherit nothing from a locked one. Called in an init task it ties the main goroutine to the thread
+ * of grt_run().
+ *
+ * A locked goroutine that parks and is made ready costs two switches of threads.
+ */
+GRT_API void grt_lock_thread(void);
+
+/** grt_unlock_thread() - undo one grt_lock_thread(); without one nothing happens */
+GRT_API void grt_unlock_thread(void);
 
 /** grt_exit() - end the calling goroutine */
 GRT_API void grt_exit(void) __attribute__((noreturn));
