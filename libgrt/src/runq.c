@@ -17,13 +17,6 @@
 
 #include "runtime.h"
 
-/*
- * Turns of runnext in a row that share one slice (C7). A pair that wakes each other for ever would
- * otherwise starve all others on the P until somebody preempts it, so after so many turns it is
- * treated as preempted: to the global queue. One lock in 256 turns costs nothing that can be seen.
- */
-#define RUNNEXT_CHAIN	256
-
 static struct g *slotget(struct p *pp, uint32_t i)
 {
 	return load_relaxed(&pp->runq[i % RUNQ_SIZE]);
@@ -206,6 +199,10 @@ void runqput(struct p *pp, struct g *gp, bool next)
 /*
  * Takes the next goroutine of the local queue. Only by the owner. *@inherit: it came from runnext
  * and shares the slice of the one before (R50).
+ *
+ * Goroutines that wake each other through runnext are preempted as one (R61): when the slice of
+ * such a chain is over, its next goes to the global queue, as the one that is made to yield does.
+ * Else a pair that parks whenever it is about to be asked would never let go of the P.
  */
 struct g *runqget(struct p *pp, bool *inherit)
 {
@@ -216,7 +213,7 @@ struct g *runqget(struct p *pp, bool *inherit)
 	*inherit = false;
 	if (next && cas(&pp->hint->runnext, next, 0)) {
 		gp = (struct g *)(uintptr_t)next;
-		if (++pp->chain < RUNNEXT_CHAIN) {
+		if (likely(!pp->sliceover)) {
 			*inherit = true;
 			return gp;
 		}
@@ -225,7 +222,7 @@ struct g *runqget(struct p *pp, bool *inherit)
 		unlock(&sched.lock);
 		wakep();
 	}
-	pp->chain = 0;
+	pp->sliceover = false;
 	for (;;) {
 		h = load_acquire(&pp->hint->head);
 		t = pp->hint->tail;

@@ -184,7 +184,7 @@ struct p {
 	int32_t id;			/* I */
 
 	struct g *runq[RUNQ_SIZE] __cacheline_aligned;
-	uint32_t chain;			/* P: turns of runnext in a row */
+	bool sliceover;			/* P: runnext no longer shares the slice (C7) */
 
 	/* P: dead Gs with their stacks */
 	struct g *gfree;

@@ -158,7 +158,12 @@ void execute(struct m *mp, struct g *gp, bool inherit)
 /* What each turn of the scheduler begins with. Whoever asks for a yield from here on is heard. */
 static void schedbegin(struct m *mp)
 {
-	store_relaxed(&mp->preempttick, READ_ONCE(mp->status->preempt));
+	uint64_t preempt = READ_ONCE(mp->status->preempt);
+
+	if (unlikely(preempt != load_relaxed(&mp->preempttick))) {
+		store_relaxed(&mp->preempttick, preempt);
+		getp(mp)->sliceover = true;
+	}
 	if (unlikely(load_seqcst(&sched.exiting))) {
 		stopspinning(mp);
 		mexit();

@@ -199,21 +199,21 @@ TEST_F(runq, has_work)
 	EXPECT_TRUE(has_work(sched.allp[2]));
 }
 
-/* A chain of runnexts ends after a while and lets the ring have its turn. */
+/* C7: when the slice is over, runnext goes to the global queue and the ring has its turn. */
 TEST_F(runq, chain_ends)
 {
 	bool inherit;
-	int i;
 
 	runqput(self->a, &self->gs[0], false);
-	for (i = 0; i < 1000; i++) {
-		runqput(self->a, &self->gs[1], true);
-		if (runqget(self->a, &inherit) == &self->gs[0])
-			break;
-	}
-	EXPECT_LT(10, i);
-	EXPECT_GT(1000, i);
+	runqput(self->a, &self->gs[1], true);
+	self->a->sliceover = true;
+	EXPECT_EQ(&self->gs[0], runqget(self->a, &inherit));
 	EXPECT_FALSE(inherit);
+	EXPECT_FALSE(self->a->sliceover);
+	EXPECT_EQ(&self->gs[1], globrunqget(self->a, 1));
+	runqput(self->a, &self->gs[1], true);
+	EXPECT_EQ(&self->gs[1], runqget(self->a, &inherit));
+	EXPECT_TRUE(inherit);
 }
 
 /* Item 21: each stride visits every P once. */

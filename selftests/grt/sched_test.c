@@ -486,7 +486,8 @@ static int starvation(void *arg)
 	grt_go(play, &a);
 	grt_go(play, &b);
 	grt_go(count_turns, &other);
-	yield_until(other.rounds > 1000);
+	/* The pair has a slice of 10 ms each time. */
+	yield_until(other.rounds > 20);
 	store(&stop, 1);
 	latch_wait(&done);
 	EXPECT_LT(0, pair.rounds);
