@@ -124,6 +124,43 @@ TEST(nothing_left_lying)
 	EXPECT_EQ(0, run_procs(2, nothing_left_lying_main, NULL));
 }
 
+#define PATIENCE_MS	20000
+
+static void count_and_tell(void *arg)
+{
+	int *fds = arg;
+
+	EXPECT_EQ(1, write(fds[1], "x", 1));
+}
+
+static int work_behind_main(void *arg)
+{
+	struct pollfd p;
+	int fds[2], i;
+
+	(void)arg;
+	EXPECT_EQ(0, pipe(fds));
+	p = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	for (i = 0; i < 3; i++)
+		grt_go(count_and_tell, fds);
+	grt_block_begin();
+	i = poll(&p, 1, PATIENCE_MS);
+	grt_block_end();
+	EXPECT_EQ(1, i);
+	yield_until(grt_num_goroutines() == 1);
+	return 0;
+}
+
+FIXTURE(block) { char unused; };
+FIXTURE_SETUP(block) { self->unused = 0; }
+FIXTURE_TEARDOWN(block) { }
+
+/* R33: one P: who blocks with goroutines behind it on the ring is waiting for just those. */
+TEST_F_TIMEOUT(block, work_behind_a_blocker, 60)
+{
+	EXPECT_EQ(0, run_procs(1, work_behind_main, NULL));
+}
+
 #define BLOCKERS 64
 
 static int many_blockers_main(void *arg)

@@ -8,7 +8,7 @@
 
 #include "grt_harness.h"
 
-#define PROCS 4
+#define PROCS any_procs(4)
 
 FIXTURE(chan) { char unused; };
 FIXTURE_SETUP(chan) { self->unused = 0; }

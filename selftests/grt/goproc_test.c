@@ -309,6 +309,73 @@ TEST_F_TIMEOUT(goproc, TestPingPongHog, 180)
 	EXPECT_EQ(0, run_procs(1, ping_pong_hog_main, NULL));
 }
 
+#define PARK_TURNS	2000
+#define PARK_WORK	300000
+
+struct parker {
+	grt_chan	*mine;
+	grt_chan	*other;
+	int		*third;
+	int		turns;
+	bool		starts;		/* the third */
+	grt_waitgroup	*done;
+};
+
+static void set(void *arg)
+{
+	store(arg, 1);
+}
+
+/* Wakes the other, works, and parks: it is never in the runtime after its work but to park. */
+static void work_and_park(void *arg)
+{
+	struct parker *p = arg;
+	volatile int j;
+	int v = 0;
+
+	for (p->turns = 0; p->turns < PARK_TURNS && !load(p->third); p->turns++) {
+		/* It is next, and the other pushes it to the ring, from where it must get its turn. */
+		if (p->turns == 10 && p->starts)
+			grt_go(set, p->third);
+		grt_chan_send(p->other, &v);
+		for (j = 0; j < PARK_WORK; j++)
+			;
+		grt_chan_recv(p->mine, &v);
+	}
+	grt_chan_send(p->other, &v);
+	grt_waitgroup_done(p->done);
+}
+
+static int parking_hogs_main(void *unused)
+{
+	grt_waitgroup done = { 0 };
+	struct parker p[2];
+	int third = 0, i;
+
+	(void)unused;
+	for (i = 0; i < 2; i++) {
+		p[i].mine = grt_chan_new(sizeof(int), 2);
+		p[i].third = &third;
+		p[i].done = &done;
+		p[i].starts = !i;
+	}
+	p[0].other = p[1].mine;
+	p[1].other = p[0].mine;
+	grt_waitgroup_add(&done, 2);
+	grt_go(work_and_park, &p[0]);
+	grt_go(work_and_park, &p[1]);
+	grt_waitgroup_wait(&done);
+	EXPECT_GT(PARK_TURNS, p[0].turns);
+	EXPECT_GT(PARK_TURNS, p[1].turns);
+	return 0;
+}
+
+/* R61: a pair that parks whenever it could be asked to yield does not keep the P from a third. */
+TEST_F_TIMEOUT(goproc, hogs_that_park, 60)
+{
+	EXPECT_EQ(0, run_procs(1, parking_hogs_main, NULL));
+}
+
 /* ---- TestTimerFairness, TestTimerFairness2 ---- */
 
 struct hammer {

@@ -7,7 +7,7 @@
 
 #include "grt_harness.h"
 
-#define PROCS	4
+#define PROCS	any_procs(4)
 
 FIXTURE(gotime) { char unused; };
 FIXTURE_SETUP(gotime) { self->unused = 0; }

@@ -31,6 +31,14 @@ __attribute__((constructor)) static void die_by_signal(void)
 	setenv("GRTTRACEBACK", "crash", 1);
 }
 
+/* Ps for a test that holds with any number of them: GRT_TEST_PROCS, else @n. */
+static inline int any_procs(int n)
+{
+	const char *env = getenv("GRT_TEST_PROCS");
+
+	return env ? atoi(env) : n;
+}
+
 /* Boots the runtime with @procs Ps, runs @fn in it and returns its value. */
 #define run_procs(procs, fn, arg) do_run_procs(_metadata, procs, fn, arg)
 

@@ -5,6 +5,7 @@
  * a yield on request would come between, acquirem().
  */
 #include <errno.h>
+#include <signal.h>
 
 #include "grt_harness.h"
 #include "runtime.h"
@@ -329,6 +330,48 @@ static int stack_main(void *unused)
 TEST(own_stack)
 {
 	EXPECT_EQ(0, run_procs(1, stack_main, NULL));
+}
+
+static uintptr_t overflown;
+
+static void judge_fault(int sig, siginfo_t *info, void *context)
+{
+	uintptr_t at = (uintptr_t)info->si_addr;
+
+	(void)sig;
+	(void)context;
+	_exit(at < overflown && at >= overflown - 4096 ? 7 : 8);
+}
+
+static int recurse(volatile char *above, int depth)
+{
+	volatile char frame[1024];
+
+	frame[0] = above ? above[0] : 0;
+	return depth ? recurse(frame, depth - 1) + frame[0] : 0;
+}
+
+static int overflow_main(void *unused)
+{
+	static char memory[65536];
+	stack_t alt = { .ss_sp = memory, .ss_size = sizeof(memory) };
+	struct sigaction sa = { .sa_sigaction = judge_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	(void)unused;
+	overflown = getg()->stack.lo;
+	sigaltstack(&alt, NULL);
+	sigaction(SIGSEGV, &sa, NULL);
+	return recurse(NULL, 1000000);
+}
+
+/* R80: what runs over the end of a stack faults in the very next page, not in a neighbour's. */
+TEST(guard_below_the_stack)
+{
+	struct death d;
+
+	run_to_death(&d, overflow_main);
+	EXPECT_TRUE(WIFEXITED(d.status));
+	EXPECT_EQ(7, WEXITSTATUS(d.status));
 }
 
 TEST_HARNESS_MAIN

@@ -4,7 +4,7 @@
  */
 #include "grt_harness.h"
 
-#define PROCS 4
+#define PROCS any_procs(4)
 
 FIXTURE(waitgroup) { char unused; };
 FIXTURE_SETUP(waitgroup) { self->unused = 0; }
