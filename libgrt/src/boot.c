@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "cgroup.h"
 
 static struct m m0 __cacheline_aligned;
 static struct g g0;
@@ -87,6 +88,8 @@ static void check(void)
 		fatal_setup("check: pages of %ld bytes", sysconf(_SC_PAGESIZE));
 }
 
+/* ---- How many Ps --------------------------------------------------------------------------- */
+
 static int32_t ncpus(void)
 {
 	cpu_set_t set;
@@ -94,6 +97,24 @@ static int32_t ncpus(void)
 	if (sched_getaffinity(0, sizeof(set), &set))
 		return sysconf(_SC_NPROCESSORS_ONLN);	/* more than fit into the set */
 	return CPU_COUNT(&set);
+}
+
+/*
+ * As many Ps as the process has CPUs to run on, or time of (R12). A quota of less than two CPUs is
+ * taken for two: with one P, a goroutine that computes would hold up all others. Not on an M: the
+ * answer is that of the calling thread, and files are read.
+ */
+int32_t defaultprocs(void)
+{
+	int32_t n = ncpus(), quota = 0;
+
+	if (debugvars.containermaxprocs)
+		quota = cgroupcpus();
+	if (quota == 1)
+		quota = 2;
+	if (quota && quota < n)
+		n = quota;
+	return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
 }
 
 static int32_t maxprocs(const struct grt_config *c)
@@ -112,8 +133,66 @@ static int32_t maxprocs(const struct grt_config *c)
 		if (!errno && *env && !*end && n > 0)
 			return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
 	}
-	return ncpus();
+	return defaultprocs();
 }
+
+/* ---- $GRTDEBUG ----------------------------------------------------------------------------- */
+
+struct debugvars debugvars = {
+	.containermaxprocs	= 1,
+	.updatemaxprocs		= 1,
+};
+
+static const struct {
+	const char *name;
+	int32_t *value;
+} debugnames[] = {
+	{ "containermaxprocs", &debugvars.containermaxprocs },
+	{ "updatemaxprocs", &debugvars.updatemaxprocs },
+};
+
+/* One NAME=NUMBER. False: that it is not. */
+static bool debugvar(char *text)
+{
+	char *value = strchr(text, '='), *end;
+	size_t i;
+	long n;
+
+	if (!value)
+		return false;
+	*value++ = '\0';
+	n = strtol(value, &end, 10);
+	if (!*value || *end || n < 0 || n > INT32_MAX)
+		return false;
+	for (i = 0; i < sizeof(debugnames) / sizeof(*debugnames); i++) {
+		if (!strcmp(text, debugnames[i].name)) {
+			*debugnames[i].value = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* NAME=NUMBER,... */
+static void parsedebugvars(const char *env)
+{
+	char *copy, *rest, *text;
+
+	if (!env || !*env)
+		return;
+	copy = strdup(env);
+	if (!copy)
+		fatal_setup("out of memory");
+	rest = copy;
+	while ((text = strsep(&rest, ","))) {
+		if (!debugvar(text))
+			fatal_setup("GRTDEBUG=%s: '%s' is not NAME=NUMBER with a known name", env,
+				    text);
+	}
+	free(copy);
+}
+
+/* ---- schedinit ----------------------------------------------------------------------------- */
 
 /* Afterwards m0 has P 0. */
 static void schedinit(const struct grt_config *c)
@@ -125,7 +204,9 @@ static void schedinit(const struct grt_config *c)
 	sched.maxmcount = c->maxthreads ? c->maxthreads : GSCHED_MAX_M;
 	sched.mpolicy = c->thread_policy;
 	pthread_sigmask(SIG_SETMASK, NULL, &sched.sigmask);
+	parsedebugvars(getenv("GRTDEBUG"));
 	netpollinit();
+	cgroupinit();
 	backendinit(maxprocs(c));
 	minit(&m0);
 	sched.backend->mstart(&m0);
@@ -154,6 +235,7 @@ static void gomain(void *unused)
 	lockosthread();
 	if (getg()->m != &m0)
 		fatal("gomain: not on m0");
+	runinittasks();
 	unlockosthread();
 	sched.result = sched.mainfn(sched.mainarg);
 	endruntime();

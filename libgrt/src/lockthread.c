@@ -4,8 +4,8 @@
  *
  * While a goroutine is locked it runs on its M alone, and the M runs nothing else. When it parks,
  * its M hands its P on and sleeps (stoplockedm); whoever finds it runnable later gives its own P to
- * that M and parks (startlockedm). Both fields of the pair, gp->lockedm and mp->lockedg, are written
- * by the goroutine itself, which runs on the M then.
+ * that M and parks (startlockedm). Both fields of the pair, gp->lockedm and mp->lockedg, are
+ * written by the goroutine itself, which runs on the M then.
  *
  * There are two counts, one for the program and one for the runtime, which locks the main goroutine
  * while init tasks run: only when both are 0 are the two untied (R106). So a lock that an init task
@@ -96,7 +96,7 @@ void stoplockedm(struct m *mp)
 		fatal("stoplockedm: not runnable");
 }
 
-/* Schedules the M that @gp is locked to, with this M's P (R52). Another P may be there afterwards. */
+/* Schedules the M that @gp is locked to, with this M's P (R52). The M has some P afterwards. */
 void startlockedm(struct m *mp, struct g *gp)
 {
 	struct m *lockedm = gp->lockedm;

@@ -371,6 +371,22 @@ void unlockg(struct m *mp, struct g *gp);
 void stoplockedm(struct m *mp);
 void startlockedm(struct m *mp, struct g *gp);
 
+/* ---- boot.c -------------------------------------------------------------------------------- */
+
+/* Settings of $GRTDEBUG. */
+struct debugvars {
+	int32_t containermaxprocs;	/* 1: quotas limit the default maxprocs */
+	int32_t updatemaxprocs;		/* 1: the default follows changes */
+};
+
+extern struct debugvars debugvars;
+
+int32_t defaultprocs(void);
+
+/* ---- init.c -------------------------------------------------------------------------------- */
+
+void runinittasks(void);
+
 /* ---- p.c ----------------------------------------------------------------------------------- */
 
 void procresize(int32_t n, struct gsched_p_hint *hints);

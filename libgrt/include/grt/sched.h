@@ -24,7 +24,8 @@ enum grt_thread_policy {
  * struct grt_config - how grt_run_with() sets the runtime up; a field that is 0 has its default
  * @size: sizeof(struct grt_config) as the caller knows it
  * @maxprocs: number of Ps, 1 to 1024. Default: $GRT_MAXPROCS if it is an integer above 0, else the
- *	number of CPUs the process may run on
+ *	number of CPUs the process may run on, or, if that is less, as many as its control group
+ *	grants it the time of (rounded up, but 2 at least)
  * @maxthreads: most threads that run goroutines, beside the calling one. Default: 10000
  * @thread_policy: enum grt_thread_policy
  */
@@ -65,6 +66,35 @@ GRT_API int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), 
  */
 int grt_main(int argc, char **argv);
 
+/** struct grt_init_task - an init task, made by GRT_INIT() */
+struct grt_init_task {
+	/* private: */
+	void (*fn)(void);
+	struct grt_init_task *next;
+};
+
+/** grt_init_add() - what GRT_INIT() calls */
+GRT_API void grt_init_add(struct grt_init_task *task);
+
+/**
+ * GRT_INIT() - have a function run before the main goroutine's
+ * @fn: its name: void fn(void)
+ *
+ * In a source file, outside functions. Init tasks run one after the other in the main goroutine,
+ * which is locked to the thread of grt_run() meanwhile, and may start goroutines and wait for them.
+ * Those of one file run in the order in which they stand there, those of a library before those of
+ * what is linked with it. If one calls grt_lock_thread(), the main goroutine stays on its thread.
+ *
+ * The tasks of a library that is loaded while the runtime runs are run by its dlopen().
+ */
+#define GRT_INIT(fn)								\
+	__attribute__((constructor)) static void grt_init_add_##fn(void)	\
+	{									\
+		static struct grt_init_task task = { fn, NULL };		\
+		grt_init_add(&task);						\
+	}									\
+	struct grt_init_task
+
 /**
  * grt_go() - start a goroutine
  * @fn: what it runs
@@ -86,8 +116,8 @@ GRT_API void grt_yield(void);
  * namespaces, libraries that want to be called from one thread.
  *
  * If the goroutine ends without unlocking, the thread ends too. Threads that the runtime makes
- * inherit nothing from a locked one. Called in an init task it ties the main goroutine to the thread
- * of grt_run().
+ * inherit nothing from a locked one. Called in an init task it ties the main goroutine to the
+ * thread of grt_run().
  *
  * A locked goroutine that parks and is made ready costs two switches of threads.
  */
