@@ -12,6 +12,7 @@
 
 #include <grt/base.h>
 #include <grt/chan.h>
+#include <grt/panic.h>
 #include <grt/sched.h>
 #include <grt/sync.h>
 #include <grt/time.h>

@@ -227,7 +227,13 @@ static void endruntime(void)
 	notewakeup(&sched.end);
 }
 
-/* R54 */
+static void runmain(void *unused)
+{
+	(void)unused;
+	sched.result = sched.mainfn(sched.mainarg);
+}
+
+/* R54. A function that the program's deferred may recover: it is done then, with the result 0. */
 static void gomain(void *unused)
 {
 	(void)unused;
@@ -237,7 +243,8 @@ static void gomain(void *unused)
 		fatal("gomain: not on m0");
 	runinittasks();
 	unlockosthread();
-	sched.result = sched.mainfn(sched.mainarg);
+	grt_try(runmain, NULL);
+	waitpanics();
 	endruntime();
 }
 

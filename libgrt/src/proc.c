@@ -142,6 +142,7 @@ struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gop
 	gp->startfn = fn;
 	gp->startarg = arg;
 	gp->gopc = gopc;
+	gp->parentgoid = mp ? mp->hint->goid : 0;
 	gp->goid = newgoid(pp);
 	gp->waitreason = GRT_WAIT_NONE;
 	gostartcontext(gp);
@@ -181,7 +182,7 @@ static void goexit0(struct g *gp)
 	schedule();
 }
 
-static void __noreturn goexit1(void)
+void goexit1(void)
 {
 	acquirem();
 	mcall(goexit0);
@@ -196,6 +197,8 @@ void gostart(void)
 	fiberarrive(&gp->fiber);
 	releasem(gp->m);
 	gp->startfn(gp->startarg);
+	if (unlikely(gp->extra))
+		goreturn(gp);
 	goexit1();
 }
 
@@ -204,15 +207,9 @@ int grt_go(void (*fn)(void *arg), void *arg)
 	if (!load_acquire(&sched.backend))
 		return -ESRCH;
 	if (!fn)
-		gopanic("go of nil func value");
+		fatal("go of nil func value");
 	newproc(fn, arg, (uintptr_t)__builtin_return_address(0));
 	return 0;
-}
-
-void grt_exit(void)
-{
-	getg_user("grt_exit");
-	goexit1();
 }
 
 uint64_t grt_self_id(void)

@@ -43,6 +43,7 @@
 #define SURPLUS_NS		2000000000LL	/* an idle M that nobody needed for so long ends */
 
 struct g;
+struct gextra;
 struct m;
 struct p;
 
@@ -105,7 +106,9 @@ struct g {
 	uint32_t selectdone;	/* A: a select has been decided */
 	void (*startfn)(void *arg);
 	void *startarg;
+	struct gextra *extra;	/* its own: deferred functions and the like; NULL: none */
 	uintptr_t gopc;		/* where it was made */
+	uint64_t parentgoid;	/* by which goroutine; 0: none */
 	uint64_t park;		/* A: grt_park()'s word, see sched.c */
 	struct timer timer;	/* of grt_sleep() and grt_park() */
 	struct g *alllink;	/* I: on sched.allgs */
@@ -350,6 +353,8 @@ static inline uint32_t npidle(void)
 struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void gostart(void) __noreturn;
+/* goexit1() - the calling goroutine ends now; what it deferred is not called */
+void goexit1(void) __noreturn;
 
 /* ---- m.c ----------------------------------------------------------------------------------- */
 
@@ -451,12 +456,19 @@ void noteclear(struct note *n);
 
 /* ---- panic.c ------------------------------------------------------------------------------- */
 
+/* A programming error of the calling goroutine, which it may recover from. No lock is held. */
+void gopanic(const char *fmt, ...) __noreturn __cold __printf(1, 2);
+/* goreturn() - the goroutine @gp, the caller, ends: what it deferred is called first */
+void goreturn(struct g *gp) __noreturn;
+/* waitpanics() - the main goroutine is done: waits for others that panic (R95) */
+void waitpanics(void);
+
+/* ---- traceback.c --------------------------------------------------------------------------- */
+
 /* Ends the process: one line in Go's words, with the goroutine and where it was made; status 2. */
 void fatal(const char *msg) __noreturn __cold;
 /* The same for what went wrong before there were goroutines: "grt: ...". */
 void fatal_setup(const char *fmt, ...) __noreturn __cold __printf(1, 2);
-/* A programming error of the calling goroutine. */
-void gopanic(const char *fmt, ...) __noreturn __cold __printf(1, 2);
 
 /* ---- arch ---------------------------------------------------------------------------------- */
 

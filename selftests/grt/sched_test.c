@@ -111,10 +111,10 @@ static int go_nil_main(void *arg)
 	return grt_go(NULL, NULL);
 }
 
-/* Item 61: a nil function. */
+/* Item 61: a nil function is fatal. */
 TEST(go_nil)
 {
-	EXPECT_PANIC(go_nil_main, "go of nil func value");
+	EXPECT_DEATH(go_nil_main, "fatal error: go of nil func value");
 }
 
 static void *yield_on_thread(void *arg)

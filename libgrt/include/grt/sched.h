@@ -100,7 +100,8 @@ GRT_API void grt_init_add(struct grt_init_task *task);
  * @fn: what it runs
  * @arg: passed to @fn
  *
- * Any thread, while the runtime lives. No memory for its stack is fatal, as in Go.
+ * Any thread, while the runtime lives. No memory for its stack is fatal, as in Go; so is NULL for
+ * @fn.
  * Return: 0; -ESRCH when no runtime has been started.
  */
 GRT_API int grt_go(void (*fn)(void *arg), void *arg);
@@ -126,7 +127,11 @@ GRT_API void grt_lock_thread(void);
 /** grt_unlock_thread() - undo one grt_lock_thread(); without one nothing happens */
 GRT_API void grt_unlock_thread(void);
 
-/** grt_exit() - end the calling goroutine */
+/**
+ * grt_exit() - end the calling goroutine, after what it deferred was called
+ *
+ * In the main goroutine: the others go on, and grt_run() does not return.
+ */
 GRT_API void grt_exit(void) __attribute__((noreturn));
 
 /** grt_self_id() - number of the calling goroutine, never used again; 0 outside goroutines */
@@ -204,6 +209,7 @@ GRT_API void grt_block_end(void);
  * @GRT_WAIT_COND: for a condition to be signalled
  * @GRT_WAIT_WAITGROUP: for a waitgroup's counter to be 0
  * @GRT_WAIT_PREEMPTED: it was made to yield
+ * @GRT_WAIT_PANIC: for ever: others say what they panicked of, then the process ends
  * @GRT_WAIT_USER: what the caller of grt_park() knows
  * @GRT_WAIT_NR: their number
  */
@@ -224,6 +230,7 @@ enum grt_wait_reason {
 	GRT_WAIT_COND,
 	GRT_WAIT_WAITGROUP,
 	GRT_WAIT_PREEMPTED,
+	GRT_WAIT_PANIC,
 	GRT_WAIT_USER,
 	GRT_WAIT_NR,
 };
