@@ -230,7 +230,7 @@ static int preemption_main(void *unused)
 	return 0;
 }
 
-/* Item 10: on one P, two that wait for each other in loops of calls are preempted for each other. */
+/* Item 10: on one P, two that wait for each other in loops of calls are preempted. */
 TEST_F_TIMEOUT(goproc, TestPreemption, 120)
 {
 	EXPECT_EQ(0, run_procs(1, preemption_main, NULL));
@@ -287,7 +287,7 @@ static int ping_pong_hog_main(void *unused)
 	start_pair(&light, LIGHT_WORK, &stop);
 	grt_chan_send(hog.wake, &v);
 	grt_chan_send(light.wake, &v);
-	/* Go's 100 ms, and again until enough is done: a loaded machine may do little in that time. */
+	/* Go's 100 ms, and again until enough is done: a loaded machine may do little. */
 	do {
 		grt_sleep(100 * MS);
 	} while (hog.count + light.count < HOG_ENOUGH);
@@ -334,7 +334,7 @@ static void work_and_park(void *arg)
 	int v = 0;
 
 	for (p->turns = 0; p->turns < PARK_TURNS && !load(p->third); p->turns++) {
-		/* It is next, and the other pushes it to the ring, from where it must get its turn. */
+		/* It is next; the other pushes it to the ring, and there it needs its turn. */
 		if (p->turns == 10 && p->starts)
 			grt_go(set, p->third);
 		grt_chan_send(p->other, &v);

@@ -177,7 +177,7 @@ static int leave_goroutines(void *arg)
 	return 3;
 }
 
-/* So many looks in a row, a millisecond apart: longer than a loaded machine keeps all of them off */
+/* So many looks in a row, a millisecond apart: a loaded machine keeps no one off for so long */
 #define STILL 200
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once: goroutines that block, spin, fault, sleep, yield, talk and multiply, on one P,
- * two, eight and 64. Each accounts for what it did: nothing is lost, nobody is left behind.
+ * Everything at once: goroutines that block, spin, fault, sleep, yield, talk and multiply, on one
+ * P, two, eight and 64. Each accounts for what it did: nothing is lost, nobody is left behind.
  *
  * GRT_STORM_MS is how long each storm lasts (1500).
  */
