@@ -63,6 +63,54 @@ TEST_F_TIMEOUT(goproc, TestYieldProgress_two_ps, 60)
 	EXPECT_EQ(0, run_procs(2, yield_progress_main, NULL));
 }
 
+/* ---- TestYieldLockedProgress, TestBlockLocked ---- */
+
+static int yield_locked_progress_main(void *arg)
+{
+	grt_lock_thread();
+	yield_progress_main(arg);
+	grt_unlock_thread();
+	return 0;
+}
+
+/* Item 3: the same for one that is locked to its thread. */
+TEST_F_TIMEOUT(goproc, TestYieldLockedProgress, 120)
+{
+	EXPECT_EQ(0, run_procs(1, yield_locked_progress_main, NULL));
+}
+
+#define LOCKED_SENDS	10
+
+static void send_locked(void *c)
+{
+	int i;
+
+	grt_lock_thread();
+	for (i = 0; i < LOCKED_SENDS; i++)
+		grt_chan_send(c, &i);
+	grt_unlock_thread();
+}
+
+static int block_locked_main(void *unused)
+{
+	grt_chan *c = grt_chan_new(sizeof(int), 0);
+	int i, v;
+
+	(void)unused;
+	grt_go(send_locked, c);
+	for (i = 0; i < LOCKED_SENDS; i++) {
+		EXPECT_EQ(1, grt_chan_recv(c, &v));
+		EXPECT_EQ(i, v);
+	}
+	return 0;
+}
+
+/* Item 7: one that is locked to its thread sends ten times, and waits each time. */
+TEST_F_TIMEOUT(goproc, TestBlockLocked, 60)
+{
+	EXPECT_EQ(0, run_procs(1, block_locked_main, NULL));
+}
+
 /* ---- TestGoroutineParallelism, TestGoroutineParallelism2 ---- */
 
 #define PARALLEL_PS	4

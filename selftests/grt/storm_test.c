@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once: goroutines that block, spin, fault, sleep, yield, talk and multiply, on one
- * P, two, eight and 64. Each accounts for what it did: nothing is lost, nobody is left behind.
+ * Everything at once: goroutines that block, spin, fault, sleep, yield, talk, multiply and lock
+ * their thread, on one P, two, eight and 64. Each accounts for what it did: nothing is lost, nobody is left behind.
  *
  * GRT_STORM_MS is how long each storm lasts (1500).
  */
@@ -27,6 +27,7 @@ enum deed {
 	RECEIVE,
 	MULTIPLY,
 	PARK,
+	LOCK,
 	NR_DEEDS,
 };
 
@@ -120,6 +121,9 @@ static void child(void *arg)
 	struct storm *s = arg;
 
 	grt_yield();
+	/* Some take their thread with them. */
+	if (grt_self_id() % 16 == 0)
+		grt_lock_thread();
 	add(&s->died, 1);
 	grt_waitgroup_done(&s->alive);
 }
@@ -163,10 +167,26 @@ static void yield(struct worker *w)
 	grt_yield();
 }
 
+/* While it is locked it is on one thread, wherever it waited. */
+static void lock_thread(struct worker *w)
+{
+	pid_t tid;
+
+	grt_lock_thread();
+	tid = gettid();
+	yield(w);
+	nap(w);
+	park(w);
+	if (gettid() != tid)
+		add(&w->storm->wrong, 1);
+	grt_unlock_thread();
+}
+
 static void work(void *arg)
 {
 	static void (*const deeds[NR_DEEDS])(struct worker *w) = {
 		block, spin, fault, nap, yield, send, receive, multiply, park,
+		lock_thread,
 	};
 	struct worker *w = arg;
 	uint64_t id = grt_self_id();
