@@ -137,7 +137,8 @@ static bool border_passes(struct gsched_m *m)
 
 /*
  * Asked for its P. One that may pass without a P keeps the one it has: giving it up would not make
- * it wait. With the P gone the M is like one that lost it asleep.
+ * it wait. With the P gone the M is like one that lost it asleep, but it did not wake without it:
+ * what UNBLOCK counts (lost_ns) does not begin.
  */
 static void border_give_up(struct gsched_m *m)
 {
@@ -165,10 +166,7 @@ static void border_give_up(struct gsched_m *m)
 		stats_inc(d, retakes_kept);
 		return;
 	}
-	set_bit(M_LOST, &m->flags);
-	m->excess_ns = ktime_get_mono_fast_ns();
-	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
-	WRITE_ONCE(m->status->lost_ns, m->excess_ns);
+	machine_lost_p(m, ktime_get_mono_fast_ns());
 	stats_inc(d, retakes);
 	machine_unlock_and_wake(d, flags, w);
 }

@@ -299,6 +299,7 @@ u64 machine_deadline(u64 ns);
 int machine_sleep(struct gsched_m *m, u64 deadline_ns);
 bool machine_leave_wait(struct gsched_m *m, enum gsched_m_state state);
 void machine_publish(struct gsched_m *m);
+void machine_lost_p(struct gsched_m *m, u64 now);
 void machine_join(struct gsched_m *m, unsigned long *flags);
 int machine_park(struct gsched_m *m, const struct gsched_park *arg);
 int machine_unpark(struct gsched_domain *d, u32 id);
