@@ -196,8 +196,9 @@ has_kvm()
 # When the kernel rewrites its own code, by way of an int3, a processor that is just translating
 # that code may keep the int3 (a fault of the emulator in Debian 12): 6.12 panics with
 # "Oops: int3", 6.1 stands still. Nearly all of that is done while the machine comes up, so the
-# guest starts the other processors after it. A test that has the kernel do it needs a guest with
-# one processor, or all processors in one thread: while that translates, nobody runs.
+# guest starts the other processors after it; and with no_ipi_broadcast the last one of them is no
+# reason to do it again. A test that has the kernel do it needs a guest with one processor, or all
+# processors in one thread: while that translates, nobody runs.
 choose_accelerator()
 {
 	local threads=multi
@@ -211,7 +212,7 @@ choose_accelerator()
 		accel=(-accel kvm -cpu host)
 	else
 		accel=(-accel "tcg,thread=$threads,tb-size=256" -cpu 'max,la57=off')
-		append="tsc=reliable maxcpus=1 $append"
+		append="tsc=reliable maxcpus=1 no_ipi_broadcast=1 $append"
 	fi
 }
 
