@@ -183,16 +183,6 @@ TEST_F(turns, freeze_in_a_row)
 	EXPECT_TRUE(scene_ends_well(&self->s));
 }
 
-static bool all_handled(const struct scene_show *show, __u64 each)
-{
-	int role;
-
-	for (role = 0; role < SCENE_MS; role++)
-		if (GS_LOAD(show->handled[role]) != each)
-			return false;
-	return true;
-}
-
 /* Signals to frozen Ms are handled once they are thawed, not before, and with a P. */
 TEST_F(turns, signals_while_frozen)
 {
@@ -206,9 +196,9 @@ TEST_F(turns, signals_while_frozen)
 			ASSERT_EQ(0, syscall(SYS_tgkill, self->s.pid, show->tid[role], SIGUSR1));
 		/* They wake for a moment, and freeze again. */
 		ASSERT_TRUE(cgroup_gets_frozen(&self->cg, true));
-		EXPECT_TRUE(all_handled(show, i));
+		EXPECT_TRUE(scene_all_handled(&self->s, i));
 		ASSERT_EQ(0, cgroup_freeze(&self->cg, false));
-		ASSERT_TRUE(GS_UNTIL(all_handled(show, i + 1)));
+		ASSERT_TRUE(GS_UNTIL(scene_all_handled(&self->s, i + 1)));
 	}
 	for (role = 0; role < SCENE_MS; role++)
 		EXPECT_EQ(0, show->lost[role]);

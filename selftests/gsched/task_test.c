@@ -85,16 +85,6 @@ FIXTURE_TEARDOWN(handlers)
 	kill(self->s.pid, SIGKILL);
 }
 
-static bool all_handled(const struct scene_show *show, __u64 each)
-{
-	int role;
-
-	for (role = 0; role < SCENE_MS; role++)
-		if (GS_LOAD(show->handled[role]) != each)
-			return false;
-	return true;
-}
-
 /*
  * A handler is user code: whatever its M was doing, it runs with a P. One after another, so that
  * each is delivered: to each M it comes as often as it was sent.
@@ -107,7 +97,7 @@ TEST_F(handlers, run_with_a_p)
 	for (i = 1; i <= 20; i++) {
 		for (role = 0; role < SCENE_MS; role++)
 			ASSERT_EQ(0, syscall(SYS_tgkill, self->s.pid, show->tid[role], SIGUSR1));
-		ASSERT_TRUE(GS_UNTIL(all_handled(show, i)));
+		ASSERT_TRUE(GS_UNTIL(scene_all_handled(&self->s, i)));
 	}
 	for (role = 0; role < SCENE_MS; role++)
 		EXPECT_EQ(0, show->lost[role]);
