@@ -164,16 +164,6 @@ static void trace_and_detach(struct rng *g, pid_t tid)
 
 #define CGROUP	"/sys/fs/cgroup/gsched-fuzz"
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
 static bool is_frozen(void)
 {
 	char line[64];
@@ -195,8 +185,8 @@ static void freeze_and_thaw(struct rng *g, pid_t pid)
 
 	mkdir(CGROUP, 0755);
 	snprintf(text, sizeof(text), "%d", pid);
-	if (!write_file(CGROUP "/cgroup.procs", text) ||
-	    !write_file(CGROUP "/cgroup.freeze", "1"))
+	if (gs_write_file(CGROUP "/cgroup.procs", text) ||
+	    gs_write_file(CGROUP "/cgroup.freeze", "1"))
 		return;
 	while (!is_frozen() && !has_ended(pid)) {
 		if (gs_now() > end) {
@@ -208,7 +198,7 @@ static void freeze_and_thaw(struct rng *g, pid_t pid)
 	}
 	if (chance(g, 30))
 		usleep(below(g, LONG_US));
-	write_file(CGROUP "/cgroup.freeze", "0");
+	gs_write_file(CGROUP "/cgroup.freeze", "0");
 }
 
 void chaos_step(struct rng *g, pid_t pid)

@@ -13,18 +13,6 @@
 
 #define ROOT	"/sys/fs/cgroup"
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 long memcg_read(struct memcg *cg, const char *file)
 {
 	char path[256], text[64] = "";

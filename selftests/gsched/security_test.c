@@ -609,14 +609,12 @@ static int in_time(const char *offset)
 	__u64 start;
 	__u32 id;
 	pid_t pid;
-	int fd, ret;
+	int ret;
 
 	if (unshare(CLONE_NEWTIME))
 		return 1;
-	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, offset, strlen(offset)) != (ssize_t)strlen(offset))
+	if (gs_write_file("/proc/self/timens_offsets", offset))
 		return 2;
-	close(fd);
 	pid = fork();
 	if (pid)
 		return end_of(pid);

@@ -846,15 +846,13 @@ static const char *swap_device = "/dev/ram0";
 
 static const char *swap_on(void)
 {
-	int fd = open("/sys/block/zram0/disksize", O_WRONLY | O_CLOEXEC);
+	int err = gs_write_file("/sys/block/zram0/disksize", "64M");
 	char mkswap[64];
 
-	if (fd >= 0) {
+	if (!err)
 		swap_device = "/dev/zram0";
-		if (write(fd, "64M", 3) != 3)
-			return "disksize";
-		close(fd);
-	}
+	else if (err != -ENOENT)
+		return "disksize";
 	snprintf(mkswap, sizeof(mkswap), "mkswap %s >/dev/null", swap_device);
 	if (system(mkswap))
 		return "mkswap";
@@ -863,16 +861,12 @@ static const char *swap_on(void)
 
 static bool swap_off(void)
 {
-	int fd;
+	int err;
 
 	if (swapoff(swap_device))
 		return false;
-	fd = open("/sys/block/zram0/reset", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	if (write(fd, "1", 1) != 1)
-		return false;
-	return !close(fd);
+	err = gs_write_file("/sys/block/zram0/reset", "1");
+	return !err || err == -ENOENT;
 }
 
 /* Stacks are swapped out and in again, as all anonymous memory; the pages not touched are not. */

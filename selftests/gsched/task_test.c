@@ -372,16 +372,6 @@ static int threads_in_core(const char *path)
 	return n;
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n == (ssize_t)strlen(text);
-}
-
 /* A core dump needs every thread to stop in the kernel: none waits for a P, each is in the file. */
 TEST_F(ends, core_dump)
 {
@@ -389,7 +379,7 @@ TEST_F(ends, core_dump)
 	__u64 start;
 	int status;
 
-	ASSERT_TRUE(write_file("/proc/sys/kernel/core_pattern", "/tmp/core.%p"));
+	ASSERT_EQ(0, gs_write_file("/proc/sys/kernel/core_pattern", "/tmp/core.%p"));
 	snprintf(path, sizeof(path), "/tmp/core.%d", self->s.pid);
 	start = gs_now();
 	scene_ask(&self->s, variant->by, deed_abort, RLIM_INFINITY);
