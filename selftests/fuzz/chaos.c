@@ -11,6 +11,8 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
+#include "cgroup.h"
+
 /* The P of a stopped M is given on after 10 ms. */
 #define LONG_US	15000
 
@@ -162,33 +164,16 @@ static void trace_and_detach(struct rng *g, pid_t tid)
 
 /* ---- The freezer of a control group ---- */
 
-#define CGROUP	"/sys/fs/cgroup/gsched-fuzz"
-
-static bool is_frozen(void)
-{
-	char line[64];
-	FILE *f = fopen(CGROUP "/cgroup.events", "re");
-	bool frozen = false;
-
-	while (f && fgets(line, sizeof(line), f))
-		frozen |= !strcmp(line, "frozen 1\n");
-	if (f)
-		fclose(f);
-	return frozen;
-}
-
 /* Every thread is frozen, wherever it sleeps; a kernel without control groups has none to do it. */
 static void freeze_and_thaw(struct rng *g, pid_t pid)
 {
+	static const struct cgroup cg = { CGROUP_ROOT "gsched-fuzz" };
 	__u64 end = patience();
-	char text[16];
 
-	mkdir(CGROUP, 0755);
-	snprintf(text, sizeof(text), "%d", pid);
-	if (gs_write_file(CGROUP "/cgroup.procs", text) ||
-	    gs_write_file(CGROUP "/cgroup.freeze", "1"))
+	mkdir(cg.path, 0755);
+	if (cgroup_put(&cg, "cgroup.procs", "%d", pid) || cgroup_freeze(&cg, true))
 		return;
-	while (!is_frozen() && !has_ended(pid)) {
+	while (cgroup_get(&cg, "cgroup.events", "frozen") != 1 && !has_ended(pid)) {
 		if (gs_now() > end) {
 			fail(ORACLE_HANG, "the freezer does not freeze it");
 			dump_process(pid);
@@ -198,7 +183,7 @@ static void freeze_and_thaw(struct rng *g, pid_t pid)
 	}
 	if (chance(g, 30))
 		usleep(below(g, LONG_US));
-	gs_write_file(CGROUP "/cgroup.freeze", "0");
+	cgroup_freeze(&cg, false);
 }
 
 void chaos_step(struct rng *g, pid_t pid)

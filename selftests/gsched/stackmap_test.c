@@ -14,7 +14,7 @@
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 
-#include "memcg.h"
+#include "cgroup.h"
 
 #include "kselftest_harness.h"
 
@@ -814,22 +814,22 @@ static int touch_stacks(size_t bytes)
 	return 0;
 }
 
-static int charged(struct memcg *cg, void *arg)
+static int charged(struct cgroup *cg, void *arg)
 {
-	long before = memcg_read(cg, "memory.current");
+	long before = cgroup_get(cg, "memory.current", NULL);
 
 	if (before < 0 || touch_stacks(32 * MIB))
 		return 1;
-	return memcg_read(cg, "memory.current") - before < (long)(32 * MIB);
+	return cgroup_get(cg, "memory.current", NULL) - before < (long)(32 * MIB);
 }
 
 /* What stacks hold is charged to the memory cgroup of the process. */
 TEST(memory_is_charged)
 {
-	EXPECT_EQ(0, memcg_run("stackmap", 0, charged, NULL));
+	EXPECT_EQ(0, cgroup_run("stackmap", 0, charged, NULL));
 }
 
-static int too_much(struct memcg *cg, void *arg)
+static int too_much(struct cgroup *cg, void *arg)
 {
 	return touch_stacks(64 * MIB);
 }
@@ -837,7 +837,7 @@ static int too_much(struct memcg *cg, void *arg)
 /* Who touches more than the cgroup may have is killed, and the machine goes on. */
 TEST(oom_kill)
 {
-	EXPECT_EQ(128 + SIGKILL, memcg_run("stackmap", 32 * MIB, too_much, NULL));
+	EXPECT_EQ(128 + SIGKILL, cgroup_run("stackmap", 32 * MIB, too_much, NULL));
 	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == 0));
 }
 
