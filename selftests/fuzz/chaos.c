@@ -73,15 +73,14 @@ static bool has_stopped(pid_t pid)
 	return !waitid(P_PID, pid, &info, WSTOPPED | WNOHANG) && info.si_pid;
 }
 
-/* Every thread stops, wherever it sleeps. */
-static void stop_and_continue(struct rng *g, pid_t pid)
+/* It comes to rest, which is asked for, and remains so for a moment. @why: what is wrong if not */
+static void rests(struct rng *g, pid_t pid, bool (*is_at_rest)(pid_t pid), const char *why)
 {
 	__u64 end = patience();
 
-	kill(pid, SIGSTOP);
-	while (!has_stopped(pid) && !has_ended(pid)) {
+	while (!is_at_rest(pid) && !has_ended(pid)) {
 		if (gs_now() > end) {
-			fail(ORACLE_HANG, "SIGSTOP does not stop it");
+			fail(ORACLE_HANG, "%s", why);
 			dump_process(pid);
 			break;
 		}
@@ -89,6 +88,13 @@ static void stop_and_continue(struct rng *g, pid_t pid)
 	}
 	if (chance(g, 30))
 		usleep(below(g, LONG_US));
+}
+
+/* Every thread stops, wherever it sleeps. */
+static void stop_and_continue(struct rng *g, pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	rests(g, pid, has_stopped, "SIGSTOP does not stop it");
 	kill(pid, SIGCONT);
 }
 
@@ -164,26 +170,21 @@ static void trace_and_detach(struct rng *g, pid_t tid)
 
 /* ---- The freezer of a control group ---- */
 
+static const struct cgroup freezer = { CGROUP_ROOT "gsched-fuzz" };
+
+static bool is_frozen(pid_t pid)
+{
+	return cgroup_get(&freezer, "cgroup.events", "frozen") == 1;
+}
+
 /* Every thread is frozen, wherever it sleeps; a kernel without control groups has none to do it. */
 static void freeze_and_thaw(struct rng *g, pid_t pid)
 {
-	static const struct cgroup cg = { CGROUP_ROOT "gsched-fuzz" };
-	__u64 end = patience();
-
-	mkdir(cg.path, 0755);
-	if (cgroup_put(&cg, "cgroup.procs", "%d", pid) || cgroup_freeze(&cg, true))
+	mkdir(freezer.path, 0755);
+	if (cgroup_put(&freezer, "cgroup.procs", "%d", pid) || cgroup_freeze(&freezer, true))
 		return;
-	while (cgroup_get(&cg, "cgroup.events", "frozen") != 1 && !has_ended(pid)) {
-		if (gs_now() > end) {
-			fail(ORACLE_HANG, "the freezer does not freeze it");
-			dump_process(pid);
-			break;
-		}
-		usleep(200);
-	}
-	if (chance(g, 30))
-		usleep(below(g, LONG_US));
-	cgroup_freeze(&cg, false);
+	rests(g, pid, is_frozen, "the freezer does not freeze it");
+	cgroup_freeze(&freezer, false);
 }
 
 void chaos_step(struct rng *g, pid_t pid)
