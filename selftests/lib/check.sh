@@ -86,15 +86,15 @@ guest_file()
 }
 
 # counted CPUS NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is
-# kept.
-# That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
+# kept. That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
 counted()
 {
 	local cpus=$1 name=$2
 
 	shift 2
 	rm -rf "${counts:?}/$name"
-	"$vm" --kernel debug --cpus "$cpus" --timeout 3000 --root "$stage_dir" --out "$counts/$name" "$@"
+	"$vm" --kernel debug --cpus "$cpus" --mem 4G --timeout 3000 --root "$stage_dir" \
+		--out "$counts/$name" "$@"
 }
 
 coverage()
