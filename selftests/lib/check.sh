@@ -190,6 +190,8 @@ long_stages=(
 	"trace_debug counted 1 trace -- /kselftest/gsched/tracefs_test"
 	"idle_debug counted 1 idle -- /kselftest/gsched/idle_test"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
+	"border_10000 guest 4 6.12 env BORDER_ROUNDS=10000 /kselftest/gsched/border_test"
+	"border_file_10000 guest_file 4 6.12 env BORDER_ROUNDS=10000 /kselftest/gsched/border_test"
 	"fuzz_6.1 guest 4 6.1 /kselftest/fuzz/fuzz --time 240"
 )
 
