@@ -85,6 +85,16 @@ guest_file()
 		--module-args border_file=1 -- "$@"
 }
 
+# one_thread KERNEL COMMAND: for a test that has the kernel rewrite its own code while several
+# processors run.
+one_thread()
+{
+	local kernel=$1
+
+	shift
+	"$vm" --kernel "$kernel" --cpus 4 --one-thread --timeout 600 --root "$stage_dir" -- "$@"
+}
+
 # counted CPUS NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is
 # kept. That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
 counted()
@@ -166,6 +176,8 @@ stages=(
 	"idle_6.12 guest 1 6.12 /kselftest/gsched/idle_test"
 	"idle_6.1 guest 1 6.1 /kselftest/gsched/idle_test"
 	"idle_file_6.1 guest_file 1 6.1 /kselftest/gsched/idle_test"
+	"hotplug_6.12 one_thread 6.12 /kselftest/gsched/hotplug_test"
+	"hotplug_6.1 one_thread 6.1 /kselftest/gsched/hotplug_test"
 	"trace_tools"
 	"debugger_6.12 debugger 6.12"
 	"debugger_6.1 debugger 6.1"
