@@ -193,7 +193,8 @@ TEST_F(scene, throttled_keep_their_ps)
 	used = cgroup_get(&self->cg, "cpu.stat", "usage_usec") - used;
 	allowed = (gs_now() - start) / 1000 * QUOTA_US / PERIOD_US;
 	EXPECT_LT(spins, GS_LOAD(show->spins));
-	EXPECT_GT(3 * allowed, used);
+	/* Without a limit it is ten times as much. What the host takes from a guest counts, too. */
+	EXPECT_GT(7 * allowed, used);
 	TH_LOG("used %ld us of %ld", used, allowed);
 	ASSERT_EQ(0, lift(&self->cg));
 	ASSERT_TRUE(scene_stands(&self->s));
