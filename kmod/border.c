@@ -28,6 +28,12 @@ module_param(border_file, bool, 0444);
 MODULE_PARM_DESC(border_file,
 		 "reach the border by the release of a file rather than by task_work_add()");
 
+/* Its work is queued, or is being queued. */
+static bool border_is_armed(const struct gsched_m *m)
+{
+	return READ_ONCE(m->flags) & (BIT(M_BORDER) | BIT(M_SENT));
+}
+
 /**
  * border_arm() - send an M to the border
  * @m: M, its own or another thread
@@ -36,21 +42,28 @@ MODULE_PARM_DESC(border_file,
  * it twice is no harm, queueing its work twice would make task_work_run() loop for ever: whoever
  * wins the bit adds the work. With files only the M itself can arm its border: see border_file.c.
  *
+ * The M itself and all others have a work each, and a bit: an M that saw another's bit would be in
+ * user mode before that other, held up between bit and work, had added anything. An interrupt on
+ * top of the M counts as the M: what it finds begun goes on when it is over.
+ *
  * Context: any but under a run-queue lock or the domain's lock.
  */
 void border_arm(struct gsched_m *m)
 {
+	bool own = m->task == current;
+	int bit = own ? M_BORDER : M_SENT;
+
 	if (border_file && !border_file_may_add(m)) {
-		if (!test_bit(M_BORDER, &m->flags))
+		if (!border_is_armed(m))
 			border_file_kick(m);
 		return;
 	}
-	if (test_and_set_bit(M_BORDER, &m->flags) || !kref_get_unless_zero(&m->ref))
+	if (test_and_set_bit(bit, &m->flags) || !kref_get_unless_zero(&m->ref))
 		return;
 	if (border_file ? border_file_add(m) :
-			  compat_task_work_add(m->task, &m->border, TWA_RESUME)) {
+			  compat_task_work_add(m->task, own ? &m->border : &m->sent, TWA_RESUME)) {
 		/* past exit_task_work: it will not see user mode again */
-		clear_bit(M_BORDER, &m->flags);
+		clear_bit(bit, &m->flags);
 		machine_put(m);
 	}
 }
@@ -69,7 +82,7 @@ void border_arm(struct gsched_m *m)
 void border_retake(struct gsched_m *m)
 {
 	set_bit(M_RETAKE, &m->flags);
-	/* before M_BORDER is read: pairs with the one in border_run() */
+	/* before the bits of the works are read: pairs with the one in border_run() */
 	smp_mb__after_atomic();
 	border_arm(m);
 }
@@ -137,7 +150,8 @@ static bool border_passes(struct gsched_m *m)
 
 /*
  * Asked for its P. One that may pass without a P keeps the one it has: giving it up would not make
- * it wait. With the P gone the M is like one that lost it asleep.
+ * it wait. With the P gone the M is like one that lost it asleep, but it did not wake without it:
+ * what UNBLOCK counts (lost_ns) does not begin.
  */
 static void border_give_up(struct gsched_m *m)
 {
@@ -165,10 +179,7 @@ static void border_give_up(struct gsched_m *m)
 		stats_inc(d, retakes_kept);
 		return;
 	}
-	set_bit(M_LOST, &m->flags);
-	m->excess_ns = ktime_get_mono_fast_ns();
-	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
-	WRITE_ONCE(m->status->lost_ns, m->excess_ns);
+	machine_lost_p(m, ktime_get_mono_fast_ns());
 	stats_inc(d, retakes);
 	machine_unlock_and_wake(d, flags, w);
 }
@@ -182,8 +193,7 @@ static enum hrtimer_restart border_timer(struct hrtimer *timer)
 {
 	struct gsched_m *m = container_of(timer, struct gsched_m, timer);
 
-	if (test_bit(M_LOST, &m->flags) && !test_bit(M_BORDER, &m->flags) &&
-	    !READ_ONCE(m->in_wait)) {
+	if (test_bit(M_LOST, &m->flags) && !border_is_armed(m) && !READ_ONCE(m->in_wait)) {
 		stats_inc(m->domain, excess_timer);
 		border_arm(m);
 	}
@@ -250,7 +260,8 @@ static void border_wait(struct gsched_m *m)
 
 /**
  * border_run() - the current M is at its border
- * @m: the current thread's M, with M_BORDER set and the reference that goes with it
+ * @m: the current thread's M
+ * @bit: M_BORDER or M_SENT, which is set, as is the reference that goes with it
  * @last: no other task work of the thread is behind this one
  *
  * It only ever waits as the last of its batch: task_work_run() takes the whole list and calls it
@@ -259,11 +270,11 @@ static void border_wait(struct gsched_m *m)
  *
  * Context: task work.
  */
-void border_run(struct gsched_m *m, bool last)
+void border_run(struct gsched_m *m, int bit, bool last)
 {
 	struct gsched_domain *d = m->domain;
 
-	clear_bit(M_BORDER, &m->flags);
+	clear_bit(bit, &m->flags);
 	/* whoever arms it from here on queues it again; what it was armed for is seen below */
 	smp_mb__after_atomic();
 	if (READ_ONCE(m->state) == GSCHED_M_DEAD) {
@@ -296,7 +307,12 @@ void border_run(struct gsched_m *m, bool last)
 
 static void border_work(struct callback_head *work)
 {
-	border_run(container_of(work, struct gsched_m, border), !work->next);
+	border_run(container_of(work, struct gsched_m, border), M_BORDER, !work->next);
+}
+
+static void border_sent_work(struct callback_head *work)
+{
+	border_run(container_of(work, struct gsched_m, sent), M_SENT, !work->next);
 }
 
 /*
@@ -325,6 +341,7 @@ static void border_signal_deliver(void *data, int sig, struct kernel_siginfo *in
 int border_init(struct gsched_m *m)
 {
 	init_task_work(&m->border, border_work);
+	init_task_work(&m->sent, border_sent_work);
 	compat_hrtimer_setup(&m->timer, border_timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	return border_file ? border_file_make(m) : 0;
 }

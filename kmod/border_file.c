@@ -76,7 +76,7 @@ static int border_file_release(struct inode *inode, struct file *file)
 	if (!m)
 		return 0;
 	border_file_renew(m);
-	border_run(m, last);
+	border_run(m, M_BORDER, last);
 	return 0;
 }
 

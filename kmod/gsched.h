@@ -121,7 +121,8 @@ struct gsched_p {
 
 /* Bits of gsched_m.flags */
 enum {
-	M_BORDER,	/* the border's work is queued, and holds a reference */
+	M_BORDER,	/* it has queued its border's work, which holds a reference */
+	M_SENT,		/* somebody else has, or is about to */
 	M_LOST,		/* it had a P and lost it; neither WAITING nor FREE */
 	M_RESTART,	/* LOST by a signal in PARK, which restarts: no user code runs in between */
 	M_RETAKE,	/* the border is asked for its P, if anybody wants that */
@@ -156,7 +157,8 @@ struct gsched_m {
 	struct task_struct	*task;		/* I: holds a reference */
 	struct wait_queue_head	wq;		/* for the synchronous wake-up of SWITCH */
 	struct wait_queue_entry	wqe;		/* I: its one entry, on wq all the time */
-	struct callback_head	border;		/* by whoever won M_BORDER */
+	struct callback_head	border;		/* S: queued while M_BORDER is set */
+	struct callback_head	sent;		/* by whoever won M_SENT */
 	struct file		*file;		/* S: or, in its place, the file that is put */
 	struct hrtimer		timer;		/* I: border_timer() */
 	struct llist_node	reap;		/* by its last sched_out */
@@ -299,6 +301,7 @@ u64 machine_deadline(u64 ns);
 int machine_sleep(struct gsched_m *m, u64 deadline_ns);
 bool machine_leave_wait(struct gsched_m *m, enum gsched_m_state state);
 void machine_publish(struct gsched_m *m);
+void machine_lost_p(struct gsched_m *m, u64 now);
 void machine_join(struct gsched_m *m, unsigned long *flags);
 int machine_park(struct gsched_m *m, const struct gsched_park *arg);
 int machine_unpark(struct gsched_domain *d, u32 id);
@@ -321,7 +324,7 @@ void border_free(struct gsched_m *m);
 void border_arm(struct gsched_m *m);
 void border_retake(struct gsched_m *m);
 void border_leave_call(struct gsched_m *m);
-void border_run(struct gsched_m *m, bool last);
+void border_run(struct gsched_m *m, int bit, bool last);
 int border_module_init(void);
 void border_module_exit(void);
 

@@ -236,10 +236,7 @@ static void hooks_sched_in(struct preempt_notifier *pn, int cpu)
 	}
 	m->p = NULL;
 	m->lost_ns = now;
-	m->excess_ns = now;
-	set_bit(M_LOST, &m->flags);
-	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
-	WRITE_ONCE(m->status->lost_ns, now);
+	machine_lost_p(m, now);
 	stats_inc(d, lost);
 	trace_gsched_lost(m, p);
 	border_arm(m);

@@ -297,6 +297,21 @@ void machine_publish(struct gsched_m *m)
 	WRITE_ONCE(m->status->word, word);
 }
 
+/**
+ * machine_lost_p() - the current M goes on without the P it had, as far as its border
+ * @m: the current thread's M, with m->p already NULL
+ * @now: when it noticed, CLOCK_MONOTONIC of the host
+ *
+ * Context: any of its own, sched_in too.
+ */
+void machine_lost_p(struct gsched_m *m, u64 now)
+{
+	m->excess_ns = now;
+	set_bit(M_LOST, &m->flags);
+	WRITE_ONCE(m->status->word, GSCHED_M_LOST_P);
+	WRITE_ONCE(m->status->lost_ns, now);
+}
+
 /* Granted a P and running again, it is about to take it up. */
 static void machine_count_grant(struct gsched_m *m)
 {

@@ -138,6 +138,19 @@ static bool hint_poll(const struct gsched_domain *d)
 	return !READ_ONCE(h->npolling) && (READ_ONCE(h->next_when) || READ_ONCE(h->niowait));
 }
 
+/*
+ * Is there anything to do for a P, besides its own queue? @p: that P, or NULL for any. The rings of
+ * others are seen to by a spinning M, or an IDLE P, if there is one.
+ */
+static bool slot_has_use_elsewhere(const struct gsched_domain *d, const struct gsched_p *p)
+{
+	if (hint_global(d))
+		return true;
+	if (!READ_ONCE(d->hint->nspinning) && !READ_ONCE(d->status->nidle) && hint_others(d, p))
+		return true;
+	return hint_poll(d);
+}
+
 /**
  * slot_has_use() - has anybody use for a BLOCKED P?
  * @p: slot
@@ -163,11 +176,7 @@ bool slot_has_use(struct gsched_p *p, bool stopped)
 		return true;
 	if (stopped)
 		return false;
-	if (hint_own(p) || hint_global(d))
-		return true;
-	if (!READ_ONCE(d->hint->nspinning) && !READ_ONCE(st->nidle) && hint_others(d, p))
-		return true;
-	return hint_poll(d);
+	return hint_own(p) || slot_has_use_elsewhere(d, p);
 }
 
 /**
@@ -202,11 +211,7 @@ bool slot_any_use(const struct gsched_domain *d)
 
 	if (READ_ONCE(st->stw))
 		return false;
-	if (READ_ONCE(st->nwaiting) || hint_global(d))
-		return true;
-	if (!READ_ONCE(d->hint->nspinning) && !READ_ONCE(st->nidle) && hint_others(d, NULL))
-		return true;
-	return hint_poll(d);
+	return READ_ONCE(st->nwaiting) || slot_has_use_elsewhere(d, NULL);
 }
 
 /* ---- The M side of a change: lists and states, under the lock ---- */

@@ -11,6 +11,8 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
+#include "cgroup.h"
+
 /* The P of a stopped M is given on after 10 ms. */
 #define LONG_US	15000
 
@@ -71,15 +73,14 @@ static bool has_stopped(pid_t pid)
 	return !waitid(P_PID, pid, &info, WSTOPPED | WNOHANG) && info.si_pid;
 }
 
-/* Every thread stops, wherever it sleeps. */
-static void stop_and_continue(struct rng *g, pid_t pid)
+/* It comes to rest, which is asked for, and remains so for a moment. @why: what is wrong if not */
+static void rests(struct rng *g, pid_t pid, bool (*is_at_rest)(pid_t pid), const char *why)
 {
 	__u64 end = patience();
 
-	kill(pid, SIGSTOP);
-	while (!has_stopped(pid) && !has_ended(pid)) {
+	while (!is_at_rest(pid) && !has_ended(pid)) {
 		if (gs_now() > end) {
-			fail(ORACLE_HANG, "SIGSTOP does not stop it");
+			fail(ORACLE_HANG, "%s", why);
 			dump_process(pid);
 			break;
 		}
@@ -87,6 +88,13 @@ static void stop_and_continue(struct rng *g, pid_t pid)
 	}
 	if (chance(g, 30))
 		usleep(below(g, LONG_US));
+}
+
+/* Every thread stops, wherever it sleeps. */
+static void stop_and_continue(struct rng *g, pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	rests(g, pid, has_stopped, "SIGSTOP does not stop it");
 	kill(pid, SIGCONT);
 }
 
@@ -162,53 +170,21 @@ static void trace_and_detach(struct rng *g, pid_t tid)
 
 /* ---- The freezer of a control group ---- */
 
-#define CGROUP	"/sys/fs/cgroup/gsched-fuzz"
+static const struct cgroup freezer = { CGROUP_ROOT "gsched-fuzz" };
 
-static bool write_file(const char *path, const char *text)
+static bool is_frozen(pid_t pid)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return done;
-}
-
-static bool is_frozen(void)
-{
-	char line[64];
-	FILE *f = fopen(CGROUP "/cgroup.events", "re");
-	bool frozen = false;
-
-	while (f && fgets(line, sizeof(line), f))
-		frozen |= !strcmp(line, "frozen 1\n");
-	if (f)
-		fclose(f);
-	return frozen;
+	return cgroup_get(&freezer, "cgroup.events", "frozen") == 1;
 }
 
 /* Every thread is frozen, wherever it sleeps; a kernel without control groups has none to do it. */
 static void freeze_and_thaw(struct rng *g, pid_t pid)
 {
-	__u64 end = patience();
-	char text[16];
-
-	mkdir(CGROUP, 0755);
-	snprintf(text, sizeof(text), "%d", pid);
-	if (!write_file(CGROUP "/cgroup.procs", text) ||
-	    !write_file(CGROUP "/cgroup.freeze", "1"))
+	mkdir(freezer.path, 0755);
+	if (cgroup_put(&freezer, "cgroup.procs", "%d", pid) || cgroup_freeze(&freezer, true))
 		return;
-	while (!is_frozen() && !has_ended(pid)) {
-		if (gs_now() > end) {
-			fail(ORACLE_HANG, "the freezer does not freeze it");
-			dump_process(pid);
-			break;
-		}
-		usleep(200);
-	}
-	if (chance(g, 30))
-		usleep(below(g, LONG_US));
-	write_file(CGROUP "/cgroup.freeze", "0");
+	rests(g, pid, is_frozen, "the freezer does not freeze it");
+	cgroup_freeze(&freezer, false);
 }
 
 void chaos_step(struct rng *g, pid_t pid)

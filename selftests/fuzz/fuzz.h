@@ -23,8 +23,11 @@
 #define MOST_THREADS	32
 #define MOST_P		16
 #define NO_M		0xffffffffU
-/* How many counts of a P are remembered; two owners of one count are never that far apart. */
+
+/* Each round has a ledger: a small one, for many Ps. */
+#define LEDGER_PS	MOST_P
 #define REMEMBERED	4096
+#include "ledger.h"
 
 /* ---- Chance (thread.c) ---- */
 
@@ -165,11 +168,6 @@ enum role {
 	ROLE_SIGNALLER,
 	ROLE_HONEST,		/* an M of a round in which nobody lies, signals or traces */
 	NR_ROLES,
-};
-
-/* Who owned each P under which of its counts: count << 16 | m + 1 */
-struct ledger {
-	__u64 entry[MOST_P][REMEMBERED];
 };
 
 enum job {

@@ -338,8 +338,13 @@ void op_map(struct thread *t)
 	use_mapping(t, p, size, status);
 	if (chance(&t->g, 30)) {
 		q = mremap(p, size, size + 4096, MREMAP_MAYMOVE);
-		if (q != MAP_FAILED)
+		/* One of stacks is private memory, and may. */
+		if (q != MAP_FAILED && offset < GSCHED_MMAP_STACKS)
 			fail(ORACLE_ANSWER, "a mapping of the device grew");
+		if (q != MAP_FAILED) {
+			p = q;
+			size += 4096;
+		}
 	}
 	if (chance(&t->g, 30)) {
 		q = mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);

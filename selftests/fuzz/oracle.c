@@ -33,19 +33,6 @@ void look(struct thread *t, struct look *l)
 	look_at_p(t, l);
 }
 
-/* Enters @m; false if another M owned the same P under the same count. */
-static bool publish(struct ledger *ledger, __u32 p, __u64 count, __u32 m)
-{
-	__u64 *entry = &ledger->entry[p][count % REMEMBERED];
-	__u64 mine = count << 16 | (m + 1), old = GS_LOAD(*entry);
-
-	while (old >> 16 < count || !old)
-		if (__atomic_compare_exchange_n(entry, &old, mine, false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
-			return true;
-	return old >> 16 != count || old == mine;
-}
-
 /*
  * The same P and the same count before and after: it was the owner all the time, and if it did not
  * sleep in between, which the last of the looks tells, the P says so.

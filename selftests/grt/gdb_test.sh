@@ -5,7 +5,8 @@
 # one that is parked.
 
 set -u
-prog=$(dirname "$0")/gdb_prog
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/tap.sh"
 
 # A parked context: sp is the first word of the goroutine; upwards from it lie r15, r14, r13, r12,
 # rbx, rbp and the return address.
@@ -17,7 +18,7 @@ out=$(gdb -q -nx -batch \
 	-ex 'set $r15 = $sp0[0]' -ex 'set $r14 = $sp0[1]' -ex 'set $r13 = $sp0[2]' \
 	-ex 'set $r12 = $sp0[3]' -ex 'set $rbx = $sp0[4]' -ex 'set $rbp = $sp0[5]' \
 	-ex 'set $rip = $sp0[6]' -ex 'set $rsp = (unsigned long)($sp0 + 7)' \
-	-ex 'echo @parked\n' -ex bt -ex 'echo @end\n' -ex kill "$prog" 2>&1)
+	-ex 'echo @parked\n' -ex bt -ex 'echo @end\n' -ex kill "$here/gdb_prog" 2>&1)
 
 # walk WHICH PATTERN...: its backtrace has frames that match the patterns, in order, and the last
 # of them is its last.
@@ -34,24 +35,8 @@ walk()
 		END { exit !(i > n && last && !bad) }'
 }
 
-failed=0
-count=0
-check()
-{
-	local name=$1
-	shift
-	count=$((count + 1))
-	if "$@"; then
-		echo "ok $count $name"
-	else
-		echo "not ok $count $name"
-		failed=1
-	fi
-}
-
-echo "TAP version 13"
-echo "1..2"
+plan 2
 check "a running goroutine" walk running stop_here running_goroutine gostart goexit
 check "a parked goroutine" walk parked gopark grt_park parked_goroutine gostart goexit
-[ $failed = 0 ] || printf '%s\n' "$out" | sed 's/^/# /'
-exit $failed
+[ "$tap_failed" = 0 ] || printf '%s\n' "$out" | sed 's/^/# /'
+finish

@@ -164,13 +164,31 @@ TEST_F(border, asleep_with_nopreempt)
 
 /* ---- how soon it comes ---- */
 
+/* How long the victim ran on after it was asked: so many rounds in less than so many ms each */
+static const __u32 ran_ms[] = { 1, 10, 100, 500, ~0U };
+
+#define NR_RAN	ARRAY_SIZE(ran_ms)
+
 struct rounds {
 	__u32 nr, done;
 	bool at_once;	/* the next request comes while the P is being granted */
 	__u64 sum_ns, worst_ns;		/* of STOP */
 	__u64 worst_ran_ns;		/* what the victim ran of it */
 	__u32 lost;			/* how often that was longer than LOST_NS */
+	__u32 ran[NR_RAN];
 };
+
+static void count_ran(struct rounds *r, __u64 ran)
+{
+	unsigned int i = 0;
+
+	while (ran / GS_MS >= ran_ms[i])
+		i++;
+	r->ran[i]++;
+	r->lost += ran > LOST_NS;
+	if (ran > r->worst_ran_ns)
+		r->worst_ran_ns = ran;
+}
 
 static long do_rounds(struct gs_m *m, __u64 arg, __u64 b)
 {
@@ -190,9 +208,7 @@ static long do_rounds(struct gs_m *m, __u64 arg, __u64 b)
 		r->sum_ns += took;
 		if (took > r->worst_ns)
 			r->worst_ns = took;
-		if (ran > r->worst_ran_ns)
-			r->worst_ran_ns = ran;
-		r->lost += ran > LOST_NS;
+		count_ran(r, ran);
 		while (!GS_LOAD(m->gs->status->nwaiting))
 			;
 		was = GS_LOAD(turns);
@@ -229,8 +245,11 @@ static void ask_often(struct __test_metadata *_metadata, FIXTURE_DATA(border) *s
 	TH_LOG("%u stops, %llu retakes, %llu kicks: mean %llu us, worst %llu us, ran for %llu us of it",
 	       r.nr, n.retakes, n.border_kicks, r.sum_ns / r.nr / 1000, r.worst_ns / 1000,
 	       r.worst_ran_ns / 1000);
+	TH_LOG("it ran for less than 1 ms %u times, 10 ms %u, 100 ms %u, 500 ms %u, more %u",
+	       r.ran[0], r.ran[1], r.ran[2], r.ran[3], r.ran[4]);
 	/* The stopper's emulated processor may stand still, too, before it asks: never so often. */
 	EXPECT_GE(r.nr / 100, r.lost);
+	EXPECT_EQ(0, r.ran[NR_RAN - 1]);
 	EXPECT_EQ(r.nr, n.retakes);
 	EXPECT_TRUE(goes_round());
 }

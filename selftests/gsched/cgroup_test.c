@@ -5,13 +5,11 @@
  * A frozen M is let out of its PARK or its wait like one that is stopped, and goes on with it
  * afterwards. A throttled one only looks preempted: it keeps its P, as it would on a busy CPU.
  */
+#include "cgroup.h"
 #include "scene.h"
-
-#include <sys/stat.h>
 
 #include "kselftest_harness.h"
 
-#define ROOT		"/sys/fs/cgroup"
 /* "At once": long before any time limit or patience would bring it about. */
 #define AT_ONCE_NS	(1000 * GS_MS)
 /* As scene.c sets it where Ms take turns */
@@ -22,88 +20,18 @@
 /* As many periods are looked at in which the quota was used up */
 #define PERIODS		25
 
-/* ---- a cgroup ---- */
-
-struct cgroup {
-	char path[64];
-};
-
-static int cgroup_put(const char *dir, const char *file, const char *text)
-{
-	char path[128];
-	int fd, err = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* The number after @key, which starts a line of @file; -1 if there is none. */
-static long cgroup_get(const struct cgroup *cg, const char *file, const char *key)
-{
-	char path[128], name[64];
-	long value = -1, n;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", cg->path, file);
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%63s %ld", name, &n) == 2)
-		if (!strcmp(name, key))
-			value = n;
-	if (f)
-		fclose(f);
-	return value;
-}
-
-/* A new one, with the process in it. 0, or -errno. */
-static int cgroup_enter(struct cgroup *cg, pid_t pid)
-{
-	char text[16];
-	int err;
-
-	snprintf(cg->path, sizeof(cg->path), ROOT "/gsched-%d", pid);
-	err = cgroup_put(ROOT, "cgroup.subtree_control", "+cpu");
-	if (err)
-		return err;
-	if (mkdir(cg->path, 0755))
-		return -errno;
-	snprintf(text, sizeof(text), "%d", pid);
-	return cgroup_put(cg->path, "cgroup.procs", text);
-}
-
-static int cgroup_freeze(struct cgroup *cg, bool freeze)
-{
-	return cgroup_put(cg->path, "cgroup.freeze", freeze ? "1" : "0");
-}
-
-static bool cgroup_gets_frozen(struct cgroup *cg, bool frozen)
-{
-	return GS_UNTIL(cgroup_get(cg, "cgroup.events", "frozen") == frozen);
-}
-
-static long cgroup_throttled(struct cgroup *cg)
-{
-	return cgroup_get(cg, "cpu.stat", "nr_throttled");
-}
-
-static bool cgroup_is_empty(struct cgroup *cg)
-{
-	return GS_UNTIL(cgroup_get(cg, "cgroup.events", "populated") == 0);
-}
-
-/* ---- a scene in one ---- */
+/* ---- a scene in a cgroup ---- */
 
 /* Started outside: only what it does from now on is frozen or limited. */
 static bool start_in(struct scene *s, struct cgroup *cg, bool slices)
 {
 	struct scene_opts opts = { .slices = slices };
+	char name[32];
 
-	return scene_start(s, &opts) && !cgroup_enter(cg, s->pid);
+	if (!scene_start(s, &opts))
+		return false;
+	snprintf(name, sizeof(name), "gsched-%d", s->pid);
+	return !cgroup_make(cg, name, "cpu") && !cgroup_put(cg, "cgroup.procs", "%d", s->pid);
 }
 
 /* A test that failed must leave neither. */
@@ -111,8 +39,7 @@ static void end_in(struct scene *s, struct cgroup *cg)
 {
 	kill(s->pid, SIGKILL);
 	cgroup_freeze(cg, false);
-	if (cgroup_is_empty(cg))
-		rmdir(cg->path);
+	cgroup_remove(cg);
 }
 
 /* Without slices, so that nothing changes by itself. */
@@ -183,16 +110,6 @@ TEST_F(turns, freeze_in_a_row)
 	EXPECT_TRUE(scene_ends_well(&self->s));
 }
 
-static bool all_handled(const struct scene_show *show, __u64 each)
-{
-	int role;
-
-	for (role = 0; role < SCENE_MS; role++)
-		if (GS_LOAD(show->handled[role]) != each)
-			return false;
-	return true;
-}
-
 /* Signals to frozen Ms are handled once they are thawed, not before, and with a P. */
 TEST_F(turns, signals_while_frozen)
 {
@@ -206,9 +123,9 @@ TEST_F(turns, signals_while_frozen)
 			ASSERT_EQ(0, syscall(SYS_tgkill, self->s.pid, show->tid[role], SIGUSR1));
 		/* They wake for a moment, and freeze again. */
 		ASSERT_TRUE(cgroup_gets_frozen(&self->cg, true));
-		EXPECT_TRUE(all_handled(show, i));
+		EXPECT_TRUE(scene_all_handled(&self->s, i));
 		ASSERT_EQ(0, cgroup_freeze(&self->cg, false));
-		ASSERT_TRUE(GS_UNTIL(all_handled(show, i + 1)));
+		ASSERT_TRUE(GS_UNTIL(scene_all_handled(&self->s, i + 1)));
 	}
 	for (role = 0; role < SCENE_MS; role++)
 		EXPECT_EQ(0, show->lost[role]);
@@ -234,22 +151,24 @@ TEST_F(turns, kill_while_frozen)
 
 static int limit(struct cgroup *cg)
 {
-	char text[32];
-
-	snprintf(text, sizeof(text), "%d %d", QUOTA_US, PERIOD_US);
-	return cgroup_put(cg->path, "cpu.max", text);
+	return cgroup_put(cg, "cpu.max", "%d %d", QUOTA_US, PERIOD_US);
 }
 
 static int lift(struct cgroup *cg)
 {
-	return cgroup_put(cg->path, "cpu.max", "max");
+	return cgroup_put(cg, "cpu.max", "max");
+}
+
+static long throttled(struct cgroup *cg)
+{
+	return cgroup_get(cg, "cpu.stat", "nr_throttled");
 }
 
 static bool is_throttled_often(struct cgroup *cg)
 {
-	long before = cgroup_throttled(cg);
+	long before = throttled(cg);
 
-	return GS_UNTIL(cgroup_throttled(cg) >= before + PERIODS);
+	return GS_UNTIL(throttled(cg) >= before + PERIODS);
 }
 
 /*
@@ -274,7 +193,8 @@ TEST_F(scene, throttled_keep_their_ps)
 	used = cgroup_get(&self->cg, "cpu.stat", "usage_usec") - used;
 	allowed = (gs_now() - start) / 1000 * QUOTA_US / PERIOD_US;
 	EXPECT_LT(spins, GS_LOAD(show->spins));
-	EXPECT_GT(3 * allowed, used);
+	/* Without a limit it is ten times as much. What the host takes from a guest counts, too. */
+	EXPECT_GT(7 * allowed, used);
 	TH_LOG("used %ld us of %ld", used, allowed);
 	ASSERT_EQ(0, lift(&self->cg));
 	ASSERT_TRUE(scene_stands(&self->s));

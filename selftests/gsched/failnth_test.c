@@ -19,25 +19,13 @@
 #define STACKS		4
 #define STACK_SHIFT	16
 
-static bool put(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = write(fd, value, strlen(value));
-	close(fd);
-	return n == (ssize_t)strlen(value);
-}
-
 /* The @nth of what follows fails in this thread; 0: nothing does. */
 static bool fail_nth(unsigned int nth)
 {
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", nth);
-	return put("/proc/thread-self/fail-nth", text);
+	return !gs_write_file("/proc/thread-self/fail-nth", text);
 }
 
 /* Has it come to that? */
@@ -207,13 +195,13 @@ VARIANT(unregister);
 /* Allocations that may wait fail like the others, and the log is not told. */
 FIXTURE_SETUP(fail)
 {
-	ASSERT_TRUE(put(DEBUGFS "failslab/ignore-gfp-wait", "N"));
-	ASSERT_TRUE(put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N"));
-	ASSERT_TRUE(put(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N"));
-	ASSERT_TRUE(put(DEBUGFS "fail_page_alloc/min-order", "0"));
-	ASSERT_TRUE(put(DEBUGFS "failslab/verbose", "0"));
-	ASSERT_TRUE(put(DEBUGFS "fail_page_alloc/verbose", "0"));
-	ASSERT_TRUE(put(DEBUGFS "fail_usercopy/verbose", "0"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "failslab/ignore-gfp-wait", "N"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "fail_page_alloc/min-order", "0"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "failslab/verbose", "0"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "fail_page_alloc/verbose", "0"));
+	ASSERT_EQ(0, gs_write_file(DEBUGFS "fail_usercopy/verbose", "0"));
 }
 
 FIXTURE_TEARDOWN(fail)

@@ -9,25 +9,9 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
-failed=0
-
-# check NAME COMMAND...
-check()
-{
-	local name=$1
-
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		failed=1
-		echo "not ok $number $name"
-	fi
-}
 
 # gdb numbers threads from 1 as /proc lists them: main(), then the Ms as they were made.
 script()
@@ -149,11 +133,10 @@ debug()
 	[ "$variant" = slices ] || check "$variant: the debugger ran an M without a P" \
 		says 'passed the border: [1-9][0-9]* stepping, [0-9]* traced'
 	check "$variant: it ends well" [ "$status" = 0 ]
-	[ "$failed" = 0 ] || sed 's/^/# /' "$work/gdb" "$work/scene" "$work/errors"
+	[ "$tap_failed" = 0 ] || sed 's/^/# /' "$work/gdb" "$work/scene" "$work/errors"
 }
 
-echo "TAP version 13"
-echo "1..33"
+plan 33
 debug kept
 debug slices
-exit $failed
+finish

@@ -674,3 +674,18 @@ int gs_refcnt(void)
 	fclose(f);
 	return got == 1 ? n : -EIO;
 }
+
+int gs_write_file(const char *path, const char *text)
+{
+	size_t size = strlen(text);
+	int fd = open(path, O_WRONLY | O_CLOEXEC | (size ? 0 : O_TRUNC)), err = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, size);
+	if (n != (ssize_t)size)
+		err = n < 0 ? -errno : -EIO;
+	close(fd);
+	return err;
+}

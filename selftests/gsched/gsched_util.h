@@ -202,5 +202,7 @@ int gs_stopper_start(void);
 int gs_stop_and_continue(void);
 /* How many hold the module, or -errno */
 int gs_refcnt(void);
+/* Writes @text to a file that is there, in one go; an empty one truncates it. 0, or -errno. */
+int gs_write_file(const char *path, const char *text);
 
 #endif /* GSCHED_UTIL_H */

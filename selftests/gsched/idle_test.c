@@ -26,17 +26,9 @@
 static bool put(const char *file, const char *text)
 {
 	char path[128];
-	size_t n = strlen(text);
-	bool done;
-	int fd;
 
 	snprintf(path, sizeof(path), TRACING "%s", file);
-	fd = open(path, O_WRONLY | O_CLOEXEC | (n ? 0 : O_TRUNC));
-	if (fd < 0)
-		return false;
-	done = !n || write(fd, text, n) == (ssize_t)n;
-	close(fd);
-	return done;
+	return !gs_write_file(path, text);
 }
 
 /* How many records there are; those of another timer than the module's do not count. */

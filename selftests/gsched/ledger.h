@@ -8,9 +8,17 @@
 
 #include "gsched_util.h"
 
+/* How many Ps, unless the includer has more */
+#ifndef LEDGER_PS
 #define LEDGER_PS	8
-/* How many counts of a P are remembered; two owners of one count are never that far apart. */
+#endif
+/*
+ * How many counts of a P are remembered, unless the includer says; two owners of one count are
+ * never that far apart.
+ */
+#ifndef REMEMBERED
 #define REMEMBERED	65536
+#endif
 
 struct ledger {
 	__u64 entry[LEDGER_PS][REMEMBERED];	/* count << 16 | m + 1 */

@@ -533,8 +533,9 @@ static long handed_on_cpu(struct gs *gs, struct gs_m *a, struct gs_m *b, int pip
 }
 
 /*
- * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish and
- * the scheduler decides; more than three quarters of its wishes come true.
+ * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish, and the
+ * scheduler decides. One that knew nothing of it would leave the M where it is, and so be right half
+ * of the times; on a busy machine some three quarters of the wishes come true, else nearly all.
  */
 TEST_F(cpu, woken_there)
 {
@@ -543,14 +544,14 @@ TEST_F(cpu, woken_there)
 
 	ASSERT_EQ(0, allow(self->b.tid, 0, 3));
 	ASSERT_EQ(0, gs_pin(self->c.tid, 0));
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 80; i++) {
 		ASSERT_EQ(0, tune_cpu(&self->gs, 0, 2 + i % 2));
 		cpu = handed_on_cpu(&self->gs, &self->a, &self->b, self->pipe);
 		ASSERT_LE(0, cpu);
 		hits += cpu == 2 + i % 2;
 	}
-	TH_LOG("%d of 40", hits);
-	EXPECT_LT(30, hits);
+	TH_LOG("%d of 80", hits);
+	EXPECT_LT(50, hits);
 }
 
 /* The thread's affinity is what counts. */

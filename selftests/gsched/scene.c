@@ -297,6 +297,16 @@ bool scene_runs(struct scene *s)
 	return GS_UNTIL(GS_LOAD(s->show->spins) != spins);
 }
 
+bool scene_all_handled(const struct scene *s, __u64 each)
+{
+	int role;
+
+	for (role = 0; role < SCENE_MS; role++)
+		if (GS_LOAD(s->show->handled[role]) != each)
+			return false;
+	return true;
+}
+
 void scene_ask(struct scene *s, enum scene_role role, scene_deed deed, __u64 arg)
 {
 	order(s, SCENE_DEED, role, deed, arg);

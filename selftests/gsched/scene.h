@@ -49,6 +49,8 @@ bool scene_start(struct scene *s, const struct scene_opts *opts);
 bool scene_stands(struct scene *s);
 /* Is the runner at work? */
 bool scene_runs(struct scene *s);
+/* Has each M run @each handlers? */
+bool scene_all_handled(const struct scene *s, __u64 each);
 /* A deed of @role's M, or, for SCENE_MS, of main(); its result, or GS_NO_ANSWER. */
 long scene_do(struct scene *s, enum scene_role role, scene_deed deed, __u64 arg);
 /* The same, when the process is not expected to answer. */

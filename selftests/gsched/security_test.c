@@ -13,7 +13,7 @@
 
 #include <linux/io_uring.h>
 
-#include "memcg.h"
+#include "cgroup.h"
 
 #include "kselftest_harness.h"
 
@@ -322,29 +322,29 @@ TEST_F(domain, nested)
 
 /* ---- memory ---- */
 
-static int setup_largest(struct memcg *cg, void *arg)
+static int setup_largest(struct cgroup *cg, void *arg)
 {
 	struct gsched_setup s = { .size = sizeof(s), .nr_p = GSCHED_MAX_P };
-	long before = memcg_read(cg, "memory.current");
+	long before = cgroup_get(cg, "memory.current", NULL);
 	int fd = gs_open();
 
 	if (fd < 0 || gs_ioctl(fd, GSCHED_IOC_SETUP, &s))
 		return 1;
-	return memcg_read(cg, "memory.current") - before <
+	return cgroup_get(cg, "memory.current", NULL) - before <
 	       (long)(s.status_size + s.hint_size);
 }
 
 /* The largest domain there can be is charged to the cgroup of who makes it, pages and tables. */
 TEST(setup_is_charged)
 {
-	EXPECT_EQ(0, memcg_run("setup", 0, setup_largest, NULL));
+	EXPECT_EQ(0, cgroup_run("setup", 0, setup_largest, NULL));
 }
 
 /*
  * Domain after domain: whoever does that comes to the limit of its cgroup. That is ENOMEM, kills
  * nobody and changes nothing: the next SETUP of that file may be one that fits.
  */
-static int setup_to_the_limit(struct memcg *cg, void *arg)
+static int setup_to_the_limit(struct cgroup *cg, void *arg)
 {
 	struct gsched_setup s, small = { .size = sizeof(s), .nr_p = 1, .max_p = 1, .max_m = 1 };
 	int fds[64], i, ret = 0;
@@ -368,7 +368,7 @@ static int setup_to_the_limit(struct memcg *cg, void *arg)
 
 TEST(setup_ends_at_the_limit)
 {
-	EXPECT_EQ(0, memcg_run("domains", 24L << 20, setup_to_the_limit, NULL));
+	EXPECT_EQ(0, cgroup_run("domains", 24L << 20, setup_to_the_limit, NULL));
 	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == 0));
 }
 
@@ -609,14 +609,12 @@ static int in_time(const char *offset)
 	__u64 start;
 	__u32 id;
 	pid_t pid;
-	int fd, ret;
+	int ret;
 
 	if (unshare(CLONE_NEWTIME))
 		return 1;
-	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, offset, strlen(offset)) != (ssize_t)strlen(offset))
+	if (gs_write_file("/proc/self/timens_offsets", offset))
 		return 2;
-	close(fd);
 	pid = fork();
 	if (pid)
 		return end_of(pid);

@@ -14,7 +14,7 @@
 #include <linux/mempolicy.h>
 #include <linux/userfaultfd.h>
 
-#include "memcg.h"
+#include "cgroup.h"
 
 #include "kselftest_harness.h"
 
@@ -814,22 +814,22 @@ static int touch_stacks(size_t bytes)
 	return 0;
 }
 
-static int charged(struct memcg *cg, void *arg)
+static int charged(struct cgroup *cg, void *arg)
 {
-	long before = memcg_read(cg, "memory.current");
+	long before = cgroup_get(cg, "memory.current", NULL);
 
 	if (before < 0 || touch_stacks(32 * MIB))
 		return 1;
-	return memcg_read(cg, "memory.current") - before < (long)(32 * MIB);
+	return cgroup_get(cg, "memory.current", NULL) - before < (long)(32 * MIB);
 }
 
 /* What stacks hold is charged to the memory cgroup of the process. */
 TEST(memory_is_charged)
 {
-	EXPECT_EQ(0, memcg_run("stackmap", 0, charged, NULL));
+	EXPECT_EQ(0, cgroup_run("stackmap", 0, charged, NULL));
 }
 
-static int too_much(struct memcg *cg, void *arg)
+static int too_much(struct cgroup *cg, void *arg)
 {
 	return touch_stacks(64 * MIB);
 }
@@ -837,7 +837,7 @@ static int too_much(struct memcg *cg, void *arg)
 /* Who touches more than the cgroup may have is killed, and the machine goes on. */
 TEST(oom_kill)
 {
-	EXPECT_EQ(128 + SIGKILL, memcg_run("stackmap", 32 * MIB, too_much, NULL));
+	EXPECT_EQ(128 + SIGKILL, cgroup_run("stackmap", 32 * MIB, too_much, NULL));
 	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == 0));
 }
 
@@ -846,15 +846,13 @@ static const char *swap_device = "/dev/ram0";
 
 static const char *swap_on(void)
 {
-	int fd = open("/sys/block/zram0/disksize", O_WRONLY | O_CLOEXEC);
+	int err = gs_write_file("/sys/block/zram0/disksize", "64M");
 	char mkswap[64];
 
-	if (fd >= 0) {
+	if (!err)
 		swap_device = "/dev/zram0";
-		if (write(fd, "64M", 3) != 3)
-			return "disksize";
-		close(fd);
-	}
+	else if (err != -ENOENT)
+		return "disksize";
 	snprintf(mkswap, sizeof(mkswap), "mkswap %s >/dev/null", swap_device);
 	if (system(mkswap))
 		return "mkswap";
@@ -863,16 +861,12 @@ static const char *swap_on(void)
 
 static bool swap_off(void)
 {
-	int fd;
+	int err;
 
 	if (swapoff(swap_device))
 		return false;
-	fd = open("/sys/block/zram0/reset", O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;
-	if (write(fd, "1", 1) != 1)
-		return false;
-	return !close(fd);
+	err = gs_write_file("/sys/block/zram0/reset", "1");
+	return !err || err == -ENOENT;
 }
 
 /* Stacks are swapped out and in again, as all anonymous memory; the pages not touched are not. */

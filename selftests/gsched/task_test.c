@@ -85,16 +85,6 @@ FIXTURE_TEARDOWN(handlers)
 	kill(self->s.pid, SIGKILL);
 }
 
-static bool all_handled(const struct scene_show *show, __u64 each)
-{
-	int role;
-
-	for (role = 0; role < SCENE_MS; role++)
-		if (GS_LOAD(show->handled[role]) != each)
-			return false;
-	return true;
-}
-
 /*
  * A handler is user code: whatever its M was doing, it runs with a P. One after another, so that
  * each is delivered: to each M it comes as often as it was sent.
@@ -107,7 +97,7 @@ TEST_F(handlers, run_with_a_p)
 	for (i = 1; i <= 20; i++) {
 		for (role = 0; role < SCENE_MS; role++)
 			ASSERT_EQ(0, syscall(SYS_tgkill, self->s.pid, show->tid[role], SIGUSR1));
-		ASSERT_TRUE(GS_UNTIL(all_handled(show, i)));
+		ASSERT_TRUE(GS_UNTIL(scene_all_handled(&self->s, i)));
 	}
 	for (role = 0; role < SCENE_MS; role++)
 		EXPECT_EQ(0, show->lost[role]);
@@ -382,16 +372,6 @@ static int threads_in_core(const char *path)
 	return n;
 }
 
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n == (ssize_t)strlen(text);
-}
-
 /* A core dump needs every thread to stop in the kernel: none waits for a P, each is in the file. */
 TEST_F(ends, core_dump)
 {
@@ -399,7 +379,7 @@ TEST_F(ends, core_dump)
 	__u64 start;
 	int status;
 
-	ASSERT_TRUE(write_file("/proc/sys/kernel/core_pattern", "/tmp/core.%p"));
+	ASSERT_EQ(0, gs_write_file("/proc/sys/kernel/core_pattern", "/tmp/core.%p"));
 	snprintf(path, sizeof(path), "/tmp/core.%d", self->s.pid);
 	start = gs_now();
 	scene_ask(&self->s, variant->by, deed_abort, RLIM_INFINITY);

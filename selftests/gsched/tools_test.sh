@@ -8,6 +8,7 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/tap.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -18,24 +19,6 @@ cat >workload <<-EOT
 	exec $here/seeing_test -t histograms >/dev/null 2>&1
 EOT
 chmod +x workload
-number=0
-failed=0
-
-# check NAME COMMAND...: what the command says is always shown, it is what the tools look like.
-check()
-{
-	local name=$1
-
-	shift
-	number=$((number + 1))
-	if "$@" >out 2>&1; then
-		echo "ok $number $name"
-	else
-		failed=1
-		echo "not ok $number $name"
-	fi
-	sed 's/^/# /' out
-}
 
 perf_counts()
 {
@@ -62,13 +45,12 @@ bpftrace_aggregates()
 	bpftrace -c "$BASH $work/workload" -e '
 		tracepoint:gsched:gsched_block { @slept_as[args->state] = count(); }
 		tracepoint:gsched:gsched_handoff { @blocked_ns = hist(args->ns); @handoffs = count(); }
-	' && grep -q '^@handoffs: 1$' out
+	' >out && cat out && grep -q '^@handoffs: 1$' out
 }
 
-echo "TAP version 13"
-echo "1..4"
+plan 4
 check "perf stat counts events" perf_counts
 check "perf record and perf script show them" perf_records
 check "trace-cmd shows them" trace_cmd_records
 check "bpftrace adds them up" bpftrace_aggregates
-exit $failed
+finish

@@ -20,15 +20,6 @@
 #define MAX_LINES	512
 #define MAX_LINE	256
 
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return done;
-}
-
 static char lines[MAX_LINES][MAX_LINE];
 static int nr_lines;
 
@@ -105,12 +96,12 @@ FIXTURE_SETUP(tracefs)
 	self->d = number_of_domain();
 	ASSERT_NE(0, self->d);
 	ASSERT_EQ(0, mkdir(INSTANCE, 0700));
-	ASSERT_TRUE(put(INSTANCE "/events/gsched/enable", "1"));
+	ASSERT_EQ(0, gs_write_file(INSTANCE "/events/gsched/enable", "1"));
 }
 
 FIXTURE_TEARDOWN(tracefs)
 {
-	EXPECT_TRUE(put(INSTANCE "/events/gsched/enable", "0"));
+	EXPECT_EQ(0, gs_write_file(INSTANCE "/events/gsched/enable", "0"));
 	EXPECT_EQ(0, rmdir(INSTANCE));
 	close(self->gs.fd);
 }

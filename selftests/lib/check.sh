@@ -85,16 +85,26 @@ guest_file()
 		--module-args border_file=1 -- "$@"
 }
 
+# one_thread KERNEL COMMAND: for a test that has the kernel rewrite its own code while several
+# processors run.
+one_thread()
+{
+	local kernel=$1
+
+	shift
+	"$vm" --kernel "$kernel" --cpus 4 --one-thread --timeout 600 --root "$stage_dir" -- "$@"
+}
+
 # counted CPUS NAME ARGUMENT... -- COMMAND: on the debug kernel; what of the module was executed is
-# kept.
-# That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
+# kept. That kernel is slow in a way of its own, so the tests' own limits hold, not the runner's.
 counted()
 {
 	local cpus=$1 name=$2
 
 	shift 2
 	rm -rf "${counts:?}/$name"
-	"$vm" --kernel debug --cpus "$cpus" --timeout 3000 --root "$stage_dir" --out "$counts/$name" "$@"
+	"$vm" --kernel debug --cpus "$cpus" --mem 4G --timeout 3000 --root "$stage_dir" \
+		--out "$counts/$name" "$@"
 }
 
 coverage()
@@ -167,6 +177,8 @@ stages=(
 	"idle_6.12 guest 1 6.12 /kselftest/gsched/idle_test"
 	"idle_6.1 guest 1 6.1 /kselftest/gsched/idle_test"
 	"idle_file_6.1 guest_file 1 6.1 /kselftest/gsched/idle_test"
+	"hotplug_6.12 one_thread 6.12 /kselftest/gsched/hotplug_test"
+	"hotplug_6.1 one_thread 6.1 /kselftest/gsched/hotplug_test"
 	"trace_tools"
 	"debugger_6.12 debugger 6.12"
 	"debugger_6.1 debugger 6.1"
@@ -191,6 +203,8 @@ long_stages=(
 	"trace_debug counted 1 trace -- /kselftest/gsched/tracefs_test"
 	"idle_debug counted 1 idle -- /kselftest/gsched/idle_test"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
+	"border_10000 guest 4 6.12 env BORDER_ROUNDS=10000 /kselftest/gsched/border_test"
+	"border_file_10000 guest_file 4 6.12 env BORDER_ROUNDS=10000 /kselftest/gsched/border_test"
 	"fuzz_6.1 guest 4 6.1 /kselftest/fuzz/fuzz --time 240"
 )
 

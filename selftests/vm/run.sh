@@ -23,6 +23,8 @@
 #   --tap FILE          a copy of the TAP
 #   --append STR        more words for the kernel's command line
 #   --icount            time is what the processors execute: 1 ns an instruction
+#   --one-thread        the emulator has one thread for all processors, so that the kernel may
+#                       rewrite its own code while they run; up to 0.1 s from one to the next
 #   --plan N            there must be N tests at top level; 0: CMD does not write TAP
 #   --taint N           what the kernel must be tainted with (12288, debug: 4096; without a module 0)
 #
@@ -52,6 +54,7 @@ plan=
 taint=
 shell=
 icount=
+one_thread=
 command=()
 
 usage()
@@ -66,6 +69,7 @@ parse()
 		--)		shift; command=("$@"); break ;;
 		--shell)	shell=1; shift; continue ;;
 		--icount)	icount=1; shift; continue ;;
+		--one-thread)	one_thread=1; shift; continue ;;
 		--*)		[ $# -ge 2 ] || usage "$1 needs a value" ;;&
 		--kernel)	kernel=$2 ;;
 		--cpus)		cpus=$2 ;;
@@ -192,9 +196,14 @@ has_kvm()
 # When the kernel rewrites its own code, by way of an int3, a processor that is just translating
 # that code may keep the int3 (a fault of the emulator in Debian 12): 6.12 panics with
 # "Oops: int3", 6.1 stands still. Nearly all of that is done while the machine comes up, so the
-# guest starts the other processors after it.
+# guest starts the other processors after it; and with no_ipi_broadcast the last one of them is no
+# reason to do it again. A test that has the kernel do it needs a guest with one processor, or all
+# processors in one thread: while that translates, nobody runs.
 choose_accelerator()
 {
+	local threads=multi
+
+	[ -z "$one_thread" ] || threads=single
 	if [ -n "$icount" ]; then
 		accel=(-accel 'tcg,thread=single,tb-size=256' -icount 'shift=0,sleep=off'
 		       -cpu 'max,la57=off')
@@ -202,8 +211,8 @@ choose_accelerator()
 	elif has_kvm; then
 		accel=(-accel kvm -cpu host)
 	else
-		accel=(-accel 'tcg,thread=multi,tb-size=256' -cpu 'max,la57=off')
-		append="tsc=reliable maxcpus=1 $append"
+		accel=(-accel "tcg,thread=$threads,tb-size=256" -cpu 'max,la57=off')
+		append="tsc=reliable maxcpus=1 no_ipi_broadcast=1 $append"
 	fi
 }
 

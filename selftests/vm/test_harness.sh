@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-planned=32
+planned=34
 number=0
 failed=0
 
@@ -63,6 +63,18 @@ bad_test='echo TAP version 13; echo 1..3; echo ok 1 fine; echo not ok 2 broken
 	echo "<4>WARNING: CPU: 0 PID: 1 at provoked by the test" >/dev/kmsg
 	exit 3'
 
+# In front of QEMU: keeps the words it was called with.
+spy_on_qemu()
+{
+	mkdir "$work/bin"
+	cat >"$work/bin/qemu-system-x86_64" <<-EOT
+		#!/bin/sh
+		echo "\$@" >"$work/qemu.words"
+		exec $(command -v qemu-system-x86_64) "\$@"
+	EOT
+	chmod +x "$work/bin/qemu-system-x86_64"
+}
+
 boot_all()
 {
 	boot hang --kernel 6.1 --module none --timeout 12 -- sleep 1000
@@ -74,6 +86,9 @@ boot_all()
 	boot good-6.1 --kernel 6.1 --cpus 4 -- bash -c "$good_test"
 	boot good-6.12 --kernel 6.12 --out "$work/out" --tap "$work/good.tap" -- \
 		bash -c "$good_test; echo brought back >/out/file"
+	spy_on_qemu
+	PATH=$work/bin:$PATH boot one-thread --kernel 6.12 --cpus 4 --one-thread -- \
+		bash -c "cd /sys/devices/system/cpu/cpu3; echo 0 >online; echo 1 >online; $good_test"
 	wait
 }
 
@@ -87,6 +102,10 @@ judge_boots()
 	result "a file comes back" "$status" "$work/good-6.12"
 	grep -qx 'ok 1 fine, 2 processors' "$work/good.tap" && status=0 || status=1
 	result "the TAP comes back" "$status" "$work/good-6.12"
+
+	passed one-thread "a good run passes with a processor that goes and comes back"
+	grep -qE 'accel (kvm|tcg,thread=single)' "$work/qemu.words" && status=0 || status=1
+	result "all processors are in one thread" "$status" "$work/qemu.words"
 
 	reported panic "a panic" 'kernel panic: not syncing: sysrq triggered crash'
 	reported hang "a hang" 'hang: no trailer after 12 s, last line: .'
