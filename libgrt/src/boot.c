@@ -223,6 +223,7 @@ static void endruntime(void)
 	/* No counter of the kernel ever has this value: each M yields when it next can. */
 	for (mp = load_acquire(&sched.allm); mp; mp = mp->alllink)
 		store_relaxed(&mp->preempttick, UINT64_MAX);
+	mdetach();
 	sched.backend->stop();
 	notewakeup(&sched.end);
 }

@@ -122,14 +122,36 @@ struct m *allocm(void)
 	return mp;
 }
 
-/* Gives back an M whose thread has ended or is about to. */
+/*
+ * Gives back an M whose thread is about to end. Who takes it for a new thread joins the old one; at
+ * the runtime's end nobody does.
+ */
 static void mput_free(struct m *mp)
 {
+	bool exiting;
+
 	mp->owewake = false;
 	lock(&sched.lock);
-	mp->schedlink = sched.freem;
-	sched.freem = mp;
+	exiting = load_relaxed(&sched.exiting);
+	if (!exiting) {
+		mp->schedlink = sched.freem;
+		sched.freem = mp;
+	}
 	sched.mcount--;
+	unlock(&sched.lock);
+	if (exiting)
+		pthread_detach(pthread_self());
+}
+
+/* Nobody will take an M any more. */
+void mdetach(void)
+{
+	struct m *mp;
+
+	lock(&sched.lock);
+	for (mp = sched.freem; mp; mp = mp->schedlink)
+		pthread_detach(mp->thread);
+	sched.freem = NULL;
 	unlock(&sched.lock);
 }
 

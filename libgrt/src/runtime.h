@@ -364,6 +364,7 @@ void minit(struct m *mp);
 int newosproc(struct m *mp);
 void newsysthread(void (*fn)(void));
 void mrun(struct m *mp);
+void mdetach(void);
 void mexit(void) __noreturn;
 void too_many_threads(void) __noreturn __cold;
 uint32_t fastrand(struct m *mp);

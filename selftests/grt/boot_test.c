@@ -219,12 +219,13 @@ static int masks(void *arg)
 	(void)arg;
 	sigemptyset(&usr2);
 	sigaddset(&usr2, SIGUSR2);
+	grt_lock_thread();
 	pthread_sigmask(SIG_BLOCK, &usr2, NULL);
 	for (i = 0; i < 20; i++)
 		grt_go(look_at_mask, &n);
-	/* The thread is this goroutine's until it parks; then its mask is its own again. */
-	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
 	yield_until(load(&n) == 20);
+	pthread_sigmask(SIG_UNBLOCK, &usr2, NULL);
+	grt_unlock_thread();
 	return 0;
 }
 
