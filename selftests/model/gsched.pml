@@ -888,7 +888,7 @@ proctype Foreign()
 #endif
 
 #if NEW
-/* = gsched_monitor(), the template thread: makes as many as wanted says */
+/* = templatethread(), which makes as many as wanted says */
 proctype Template()
 {
 end:
