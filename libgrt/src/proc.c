@@ -75,12 +75,11 @@ static struct g *gfget(struct p *pp)
 /* A new G with a stack. It is on allgs, for those who look at all of them, from now on for ever. */
 static struct g *malg(void)
 {
-	struct g *gp = aligned_alloc(64, (sizeof(*gp) + 63) & ~63UL);
+	struct g *gp = persistentalloc(sizeof(*gp));
 	struct g *head;
 
 	if (!gp)
 		fatal("out of memory: no memory for another goroutine");
-	memset(gp, 0, sizeof(*gp));
 	if (!stackalloc(&gp->stack))
 		fatal("out of memory: no stack for another goroutine; "
 		      "vm.max_map_count may be too low");

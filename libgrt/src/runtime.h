@@ -417,6 +417,12 @@ void globrunqputbatch(struct gqueue *q);
 struct g *globrunqget(struct p *pp, uint32_t max);
 void gqpush(struct gqueue *q, struct g *gp);
 
+/* ---- mem.c --------------------------------------------------------------------------------- */
+
+void *sysalloc(size_t size);
+void sysfree(void *p, size_t size);
+void *persistentalloc(size_t size);
+
 /* ---- stack.c ------------------------------------------------------------------------------- */
 
 bool stackalloc(struct stack *st);

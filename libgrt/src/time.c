@@ -10,7 +10,7 @@
  *	  the word to what it found, or to 0 from NEVER. A timer added behind its back has either
  *	  been seen in the heap or lowers the word after the store of NEVER.
  */
-#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "backend.h"
@@ -87,10 +87,13 @@ static void heapinsert(struct p *pp, struct timer *t)
 	uint32_t cap;
 
 	if (pp->ntimers == pp->captimers) {
-		cap = pp->captimers ? 2 * pp->captimers : 64;
-		heap = realloc(pp->timers, cap * sizeof(*heap));
+		cap = pp->captimers ? 2 * pp->captimers : 512;
+		heap = sysalloc(cap * sizeof(*heap));
 		if (!heap)
 			fatal("out of memory: no memory for another timer");
+		if (pp->timers)
+			memcpy(heap, pp->timers, pp->captimers * sizeof(*heap));
+		sysfree(pp->timers, pp->captimers * sizeof(*heap));
 		pp->timers = heap;
 		pp->captimers = cap;
 	}
