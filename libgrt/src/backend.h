@@ -7,7 +7,8 @@
  * has ordinary memory of the same layout. The scheduler reads those words and asks the backend only
  * for what changes the owner of a P.
  *
- * All but setup, wake, start and stop run on the g0 of an M with nopreempt 1.
+ * All but setup, wake, start, stop and the three about the world run on the g0 of an M with
+ * nopreempt 1.
  */
 #ifndef GRT_SRC_BACKEND_H
 #define GRT_SRC_BACKEND_H
@@ -63,6 +64,17 @@ struct backend {
 	 * the backend can wait for one.
 	 */
 	bool (*pollend)(struct m *mp, bool ready);
+
+	/*
+	 * Takes every P but that of @mp, and returns when all are stopped; -ETIMEDOUT: it is past
+	 * @deadline, *@late is a goroutine that has not stopped, and startworld() must follow. On a
+	 * goroutine's stack, with nopreempt set; so also the next two.
+	 */
+	int (*stopworld)(struct m *mp, int64_t deadline, uint64_t *late);
+	/* Gives the Ps out again: to those who wait for one, to who had it before, or idle. */
+	void (*startworld)(struct m *mp);
+	/* In a stopped world: there are @n Ps from now on. @mp has one of them afterwards. */
+	void (*resize)(struct m *mp, int32_t n);
 
 	/* grt_block_begin() and grt_block_end() */
 	void (*blockbegin)(struct m *mp, struct g *gp);

@@ -9,15 +9,40 @@
  *
  * Documented limit: a goroutine that blocks without grt_block_begin() keeps its P.
  */
-#include <stdlib.h>
-#include <string.h>
+#include <pthread.h>
 
 #include "backend.h"
 #include "sysmon.h"
 
 static struct gsched_hint hint __cacheline_aligned;
 
+/* A stop of the world; status->stw says whether there is one. sched.lock */
+static struct {
+	int32_t stopwait;	/* how many Ps have not stopped yet */
+	struct note stopnote;	/* to the stopper: none */
+} world;
+
 /* ---- Ms ------------------------------------------------------------------------------------ */
+
+/* The P has stopped. With the last one the stop is complete. sched.lock held. */
+static void pstopped(struct p *pp)
+{
+	store_release(&pp->status, Pgcstop);
+	if (!--world.stopwait)
+		notewakeup(&world.stopnote);
+}
+
+/*
+ * Puts a P where those are that no M has: idle, or, while the world is being stopped, stopped (R43,
+ * R44). sched.lock held; whoever leaves a P idle looks for work afterwards.
+ */
+static void pput(struct p *pp)
+{
+	if (futexstatus.stw)
+		pstopped(pp);
+	else
+		pidleput(pp);
+}
 
 /* Puts the M on the list of parked ones. sched.lock held. */
 static void mput(struct m *mp)
@@ -39,11 +64,17 @@ static void mremove(struct m *mp)
 	store_relaxed(&sched.nmidle, sched.nmidle - 1);
 }
 
-/* Takes a parked M, or NULL: the last that parked, its cache is warm. sched.lock held. */
-static struct m *mget(void)
+/*
+ * Takes a parked M, or NULL: the one that had the P when the world was stopped, so that its
+ * goroutines stay where they were; else the last that parked, its cache is warm. sched.lock held.
+ */
+static struct m *mget(struct p *pp)
 {
-	struct m *mp = sched.midle;
+	struct m *mp = pp->oldm;
 
+	pp->oldm = NULL;
+	if (!mp || !mp->parked)
+		mp = sched.midle;
 	if (mp)
 		mremove(mp);
 	return mp;
@@ -137,7 +168,7 @@ static bool startm(struct p *pp, bool spinning)
 			xadd(&hint.nspinning, -1);
 		return false;
 	}
-	mp = mget();
+	mp = mget(pp);
 	if (mp) {
 		mp->nextp = pp;
 		mp->nextspinning = spinning;
@@ -153,11 +184,13 @@ static bool startm(struct p *pp, bool spinning)
 	}
 	if (sched.mpolicy == GRT_THREADS_FATAL)
 		too_many_threads();
-	/* The next M that parks finds the P idle and takes it, if there is work. */
-	pidleput(pp);
+	/* The next M that parks finds the P idle and takes it, if there is work; or the poller. */
+	pput(pp);
 	unlock(&sched.lock);
 	if (spinning)
 		xadd(&hint.nspinning, -1);
+	if (load_relaxed(&hint.npolling))
+		netpollbreak();
 	return true;
 }
 
@@ -179,12 +212,13 @@ void handoffp(struct p *pp)
 		return;
 	}
 	lock(&sched.lock);
-	if (sched.runq.n || (!load_seqcst(&hint.npolling) && netpollwanted())) {
+	if (!futexstatus.stw &&
+	    (sched.runq.n || (!load_seqcst(&hint.npolling) && netpollwanted()))) {
 		unlock(&sched.lock);
 		startm(pp, false);
 		return;
 	}
-	pidleput(pp);
+	pput(pp);
 	unlock(&sched.lock);
 }
 
@@ -204,22 +238,23 @@ static void forkchild(void)
 
 static int futex_setup(int32_t nprocs, const char **what)
 {
-	struct gsched_p_hint *hints = aligned_alloc(64, nprocs * sizeof(*hints));
 	int32_t i;
 
-	if (!hints) {
+	sched.status = &futexstatus;
+	sched.hint = &hint;
+	sched.phint = sysalloc(GSCHED_MAX_P * sizeof(*sched.phint));
+	if (!sched.phint || !allocps(nprocs)) {
 		*what = "out of memory";
 		return -ENOMEM;
 	}
-	memset(hints, 0, nprocs * sizeof(*hints));
-	sched.status = &futexstatus;
-	sched.hint = &hint;
 	pthread_atfork(NULL, NULL, forkchild);
-	procresize(nprocs, hints);
+	procresize(nprocs);
 	futexstatus.nr_p = nprocs;
 	lock(&sched.lock);
-	for (i = nprocs - 1; i >= 0; i--)
+	for (i = nprocs - 1; i >= 0; i--) {
+		sched.allp[i]->status = Pidle;
 		pidleput(sched.allp[i]);
+	}
 	unlock(&sched.lock);
 	return 0;
 }
@@ -263,13 +298,14 @@ static void futex_mexit(struct m *mp)
 		return;
 	}
 	lock(&sched.lock);
-	pidleput(releasep(mp));
+	pput(releasep(mp));
 	unlock(&sched.lock);
 }
 
 /*
  * Who found nspinning at 1 because of us has woken nobody, and an M that parked meanwhile has not
- * looked: so if there was no P for the M, look again.
+ * looked: so if there was no P for the M, look again. With every P in use nobody is to be woken,
+ * the poller neither: its own P became idle before its last look.
  */
 static void futex_wake(void)
 {
@@ -277,8 +313,6 @@ static void futex_wake(void)
 		if (startm(NULL, true) || !anywork())
 			return;
 	}
-	if (!npidle() && load_relaxed(&hint.npolling))
-		netpollbreak();
 }
 
 /* Something to do for an idle P: what the kernel's PARK looks at. */
@@ -297,8 +331,12 @@ static bool futex_park(struct m *mp, int64_t deadline)
 	struct p *pp;
 
 	lock(&sched.lock);
-	if (hasp(mp))
-		pidleput(releasep(mp));
+	if (hasp(mp)) {
+		pp = releasep(mp);
+		if (futexstatus.stw)
+			pp->oldm = mp;
+		pput(pp);
+	}
 	mput(mp);
 	unlock(&sched.lock);
 	fence_seqcst();
@@ -384,7 +422,7 @@ static void futex_pollbegin(struct m *mp)
 	if (!hasp(mp))
 		return;
 	lock(&sched.lock);
-	pidleput(releasep(mp));
+	pput(releasep(mp));
 	unlock(&sched.lock);
 	fence_seqcst();
 	if (anywork())
@@ -410,6 +448,131 @@ static bool futex_pollend(struct m *mp, bool ready)
 	return acquireidlep(mp);
 }
 
+/* ---- The world ----------------------------------------------------------------------------- */
+
+#define ASK_AGAIN_NS	100000LL	/* C14 */
+
+/*
+ * Takes the Ps of blocking stretches and asks the Ms of all others to yield. Again and again: a P
+ * may be on its way to an M, which nobody could ask, or into a blocking stretch.
+ */
+static void asktostop(struct m *stopper)
+{
+	struct p *pp;
+	struct m *mp;
+	int32_t i;
+
+	for (i = 0; i < sched.gomaxprocs; i++) {
+		pp = sched.allp[i];
+		if (load_acquire(&pp->status) == Psyscall && cas(&pp->status, Psyscall, Pidle)) {
+			store_relaxed(&pp->syscalltick, pp->syscalltick + 1);
+			store_release(&pp->m, NULL);
+			lock(&sched.lock);
+			pstopped(pp);
+			unlock(&sched.lock);
+		}
+		mp = load_acquire(&pp->m);
+		if (mp && mp != stopper)
+			xadd(&mp->statusline.preempt, 1);
+	}
+}
+
+/* One that has not stopped. sched.lock held. */
+static uint64_t goidlate(struct m *stopper)
+{
+	struct p *pp;
+	struct m *mp;
+	int32_t i;
+
+	for (i = 0; i < sched.gomaxprocs; i++) {
+		pp = sched.allp[i];
+		mp = load_acquire(&pp->m);
+		if (load_acquire(&pp->status) == Prunning && mp && mp != stopper)
+			return load_relaxed(&mp->hint->goid);
+	}
+	return 0;
+}
+
+/* Idle Ps are taken first, and none becomes idle from then on (pput). */
+static int futex_stopworld(struct m *mp, int64_t deadline, uint64_t *late)
+{
+	struct p *pp;
+	int err = 0;
+
+	lock(&sched.lock);
+	noteclear(&world.stopnote);
+	world.stopwait = sched.gomaxprocs - 1;
+	store_seqcst(&futexstatus.stw, 1);
+	if (!world.stopwait)
+		notewakeup(&world.stopnote);
+	while ((pp = pidleget()))
+		pstopped(pp);
+	unlock(&sched.lock);
+	asktostop(mp);
+	while (!notetsleep(&world.stopnote, nanotime() + ASK_AGAIN_NS)) {
+		if (nanotime() >= deadline) {
+			err = -ETIMEDOUT;
+			break;
+		}
+		asktostop(mp);
+	}
+	lock(&sched.lock);
+	if (!world.stopwait)
+		err = 0;
+	else if (err)
+		*late = goidlate(mp);
+	unlock(&sched.lock);
+	return err;
+}
+
+/* Ps with goroutines go to Ms, those that had them if possible, all others become idle. */
+static void futex_startworld(struct m *mp)
+{
+	struct p *runnable = NULL, *pp;
+	int32_t i;
+
+	(void)mp;
+	lock(&sched.lock);
+	store_seqcst(&futexstatus.stw, 0);
+	for (i = sched.gomaxprocs - 1; i >= 0; i--) {
+		pp = sched.allp[i];
+		if (load_relaxed(&pp->status) != Pgcstop)
+			continue;
+		store_release(&pp->status, Pidle);
+		if (runqempty(pp)) {
+			pidleput(pp);
+		} else {
+			pp->link = runnable;
+			runnable = pp;
+		}
+	}
+	sysmonwake();
+	unlock(&sched.lock);
+	while ((pp = runnable)) {
+		runnable = pp->link;
+		startm(pp, false);
+	}
+}
+
+/* New Ps are stopped ones, for startworld() to give out. */
+static void futex_resize(struct m *mp, int32_t n)
+{
+	struct p *pp = getp(mp);
+	int32_t i;
+
+	if (pp->id >= n) {
+		releasep(mp);
+		acquirep(mp, sched.allp[0]);
+	}
+	for (i = sched.gomaxprocs; i < n; i++)
+		store_release(&sched.allp[i]->status, Pgcstop);
+	for (i = n; i < sched.gomaxprocs; i++) {
+		store_release(&sched.allp[i]->status, Pdead);
+		sched.allp[i]->oldm = NULL;
+	}
+	futexstatus.nr_p = n;
+}
+
 /* ---- Blocking stretches (R111) ------------------------------------------------------------- */
 
 /* entersyscall: the M and its P part, but nothing is handed over yet. */
@@ -418,6 +581,8 @@ static void futex_blockbegin(struct m *mp, struct g *gp)
 	struct p *pp;
 
 	acquirem();
+	if (unlikely(mp->hint->nopreempt != 1))
+		badpark(mp);
 	pp = getp(mp);
 	casgstatus(gp, Grunning, Gsyscall);
 	mp->oldp = pp;
@@ -497,6 +662,9 @@ const struct backend backend_futex = {
 	.acquire	= futex_acquire,
 	.pollbegin	= futex_pollbegin,
 	.pollend	= futex_pollend,
+	.stopworld	= futex_stopworld,
+	.startworld	= futex_startworld,
+	.resize		= futex_resize,
 	.blockbegin	= futex_blockbegin,
 	.blockend	= futex_blockend,
 	.start		= futex_start,

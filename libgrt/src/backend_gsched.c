@@ -192,6 +192,39 @@ static bool gsched_pollend(struct m *mp, bool ready)
 	return hasp(mp);
 }
 
+/* ---- The world ----------------------------------------------------------------------------- */
+
+static int gsched_stopworld(struct m *mp, int64_t deadline, uint64_t *late)
+{
+	struct gsched_stop a = {
+		.size = sizeof(a),
+		.deadline_ns = deadline == GRT_FOREVER ? GSCHED_FOREVER : (uint64_t)deadline,
+	};
+	int err;
+
+	(void)mp;
+	do {
+		err = call(GSCHED_IOC_STOP, &a);
+	} while (err == -EINTR || err == -EAGAIN);
+	if (err)
+		*late = READ_ONCE(dev.mhint[a.m].goid);
+	return err;
+}
+
+static void gsched_startworld(struct m *mp)
+{
+	(void)mp;
+	call(GSCHED_IOC_START, NULL);
+}
+
+static void gsched_resize(struct m *mp, int32_t n)
+{
+	struct gsched_resize a = { .size = sizeof(a), .nr_p = n };
+
+	(void)mp;
+	call(GSCHED_IOC_RESIZE, &a);
+}
+
 /* ---- Ms ------------------------------------------------------------------------------------ */
 
 static void gsched_minit(struct m *mp)
@@ -388,10 +421,18 @@ static int setup(int32_t nprocs, const char **what)
 		.max_m = sched.maxmcount < GSCHED_MAX_M ? sched.maxmcount + 1 : GSCHED_MAX_M,
 		.spare = SPARE,
 	};
+	struct gsched_tune t = {
+		.size = sizeof(t),
+		.flags = GSCHED_TUNE_SLICE,
+		.slice_ns = sched.slice,
+	};
 	int err;
 
 	*what = "GSCHED_IOC_SETUP on /dev/gsched";
 	if (ioctl(dev.fd, GSCHED_IOC_SETUP, &s) < 0)
+		return -errno;
+	*what = "GSCHED_IOC_TUNE on /dev/gsched";
+	if (ioctl(dev.fd, GSCHED_IOC_TUNE, &t) < 0)
 		return -errno;
 	*what = "cannot map /dev/gsched";
 	err = mapranges(&s);
@@ -401,7 +442,11 @@ static int setup(int32_t nprocs, const char **what)
 	sched.hint = dev.hint;
 	dev.mstatus = (void *)((char *)dev.status + s.m_status_offset);
 	dev.mhint = (void *)((char *)dev.hint + s.m_hint_offset);
-	procresize(nprocs, (void *)((char *)dev.hint + s.p_hint_offset));
+	sched.phint = (void *)((char *)dev.hint + s.p_hint_offset);
+	*what = "out of memory";
+	if (!allocps(nprocs))
+		return -ENOMEM;
+	procresize(nprocs);
 	return 0;
 }
 
@@ -478,5 +523,8 @@ const struct backend backend_gsched = {
 	.pollbegin	= gsched_pollbegin,
 	.pollend	= gsched_pollend,
 	.start		= gsched_start,
+	.stopworld	= gsched_stopworld,
+	.startworld	= gsched_startworld,
+	.resize		= gsched_resize,
 	.stop		= gsched_stop,
 };

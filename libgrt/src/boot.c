@@ -9,6 +9,7 @@
  * an ordinary thread again, which waits for the end.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -17,6 +18,11 @@
 
 #include "backend.h"
 #include "cgroup.h"
+
+#define SLICE_NS	10000000LL	/* C7 */
+#define SLICE_MIN_NS	500000LL	/* the kernel's limits, so that programs run on both */
+#define SLICE_MAX_NS	100000000LL
+#define STOP_TIMEOUT_NS	10000000000LL	/* whoever has not stopped then never will */
 
 static struct m m0 __cacheline_aligned;
 static struct g g0;
@@ -201,6 +207,13 @@ static void schedinit(const struct grt_config *c)
 		fatal_setup("maxthreads %d is not within 1 and %d", c->maxthreads, GSCHED_MAX_M);
 	if (c->thread_policy != GRT_THREADS_FATAL && c->thread_policy != GRT_THREADS_WAIT)
 		fatal_setup("thread_policy %d is unknown", c->thread_policy);
+	if (c->slice_ns && (c->slice_ns < SLICE_MIN_NS || c->slice_ns > SLICE_MAX_NS))
+		fatal_setup("slice_ns %" PRId64 " is not within %lld and %lld", c->slice_ns,
+			    SLICE_MIN_NS, SLICE_MAX_NS);
+	if (c->stop_timeout_ns < 0)
+		fatal_setup("stop_timeout_ns %" PRId64 " is negative", c->stop_timeout_ns);
+	sched.slice = c->slice_ns ? c->slice_ns : SLICE_NS;
+	sched.stoptimeout = c->stop_timeout_ns ? c->stop_timeout_ns : STOP_TIMEOUT_NS;
 	sched.maxmcount = c->maxthreads ? c->maxthreads : GSCHED_MAX_M;
 	sched.mpolicy = c->thread_policy;
 	pthread_sigmask(SIG_SETMASK, NULL, &sched.sigmask);

@@ -4,9 +4,9 @@
  *
  * Code that keeps its P must not wait for whoever may have none. On gsched a thread can be stopped
  * at any instruction of the program, and so in malloc() with the allocator's lock held; it goes on
- * when it is given a P again. If another called malloc() with nopreempt set it would keep the P that
- * the first one waits for. So what is allocated between acquirem() and releasem(), or on g0, comes
- * from mmap(): the kernel's locks are never held at the border.
+ * when it is given a P again. If another called malloc() with nopreempt set it would keep the P
+ * that the first one waits for. So what is allocated between acquirem() and releasem(), or on g0,
+ * comes from mmap(): the kernel's locks are never held at the border.
  */
 #include <sys/mman.h>
 
@@ -24,7 +24,8 @@ static struct {
  * sysalloc() - memory from the kernel
  * @size: bytes
  *
- * Any thread. Return: page-aligned and zeroed, for sysfree(); NULL: the process can have no more.
+ * Any thread.
+ * Return: page-aligned and zeroed, for sysfree(); NULL: the process can have no more.
  */
 void *sysalloc(size_t size)
 {
@@ -43,7 +44,8 @@ void sysfree(void *p, size_t size)
  * persistentalloc() - memory that is never given back
  * @size: bytes, at most CHUNK_SIZE
  *
- * Any thread. Return: aligned to a cache line and zeroed; NULL: the process can have no more.
+ * Any thread.
+ * Return: aligned to a cache line and zeroed; NULL: the process can have no more.
  */
 void *persistentalloc(size_t size)
 {

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* Ps: their making; and for the futex backend their owners and the list of the idle ones. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "backend.h"
 #include "sysmon.h"
 
 /*
  * Numbers below gomaxprocs that have no divisor with it: any of them is a stride that visits every
- * P once.
+ * P once. Changed in a stopped world, used by Ms with a P.
  */
-static uint32_t *coprimes;
+static uint16_t coprimes[GSCHED_MAX_P];
 static uint32_t ncoprimes;
 
 static uint32_t gcd(uint32_t a, uint32_t b)
@@ -30,28 +27,63 @@ uint32_t stealstride(uint32_t rand)
 	return coprimes[rand % ncoprimes];
 }
 
-/* Makes the Ps (R22); @hints has a line for each. Before there are goroutines. */
-void procresize(int32_t n, struct gsched_p_hint *hints)
+/*
+ * Makes the Ps below @n that do not exist yet. In a stopped world, or before there are goroutines.
+ * Return: false: out of memory.
+ */
+bool allocps(int32_t n)
 {
-	struct p *ps = aligned_alloc(64, n * sizeof(*ps));
+	struct p *pp;
+
+	while (sched.nallp < n) {
+		pp = persistentalloc(sizeof(*pp));
+		if (!pp)
+			return false;
+		pp->id = sched.nallp;
+		pp->hint = &sched.phint[pp->id];
+		pp->status = Pdead;
+		lockinit(&pp->timerslock, LOCKRANK_TIMERS);
+		sched.allp[pp->id] = pp;
+		store_release(&sched.nallp, sched.nallp + 1);
+	}
+	return true;
+}
+
+/*
+ * The number of Ps is @n from now on (R22); allocps() has made them, and who owns them is the
+ * backend's. In a stopped world, or before there are goroutines.
+ */
+void procresize(int32_t n)
+{
 	int32_t i;
 
-	sched.allp = calloc(n, sizeof(*sched.allp));
-	coprimes = calloc(n, sizeof(*coprimes));
-	if (!ps || !sched.allp || !coprimes)
-		fatal_setup("out of memory");
-	memset(ps, 0, n * sizeof(*ps));
-	for (i = 0; i < n; i++) {
-		ps[i].id = i;
-		ps[i].hint = &hints[i];
-		lockinit(&ps[i].timerslock, LOCKRANK_TIMERS);
-		sched.allp[i] = &ps[i];
-	}
+	ncoprimes = 0;
 	for (i = 1; i <= n; i++) {
 		if (gcd(i, n) == 1)
 			coprimes[ncoprimes++] = i;
 	}
-	sched.gomaxprocs = n;
+	store_release(&sched.gomaxprocs, n);
+}
+
+/*
+ * What the Ps from @n on have goes elsewhere before they die (R23): goroutines to the head of the
+ * global queue, for they are next, timers to @to, dead Gs to the global list. In a stopped world.
+ */
+void movework(int32_t n, struct p *to)
+{
+	struct gqueue q = { 0 };
+	struct p *pp;
+	int32_t i;
+
+	for (i = n; i < sched.gomaxprocs; i++) {
+		pp = sched.allp[i];
+		runqdrain(pp, &q);
+		movetimers(pp, to);
+		gfpurge(pp);
+	}
+	lock(&sched.lock);
+	globrunqputhead(&q);
+	unlock(&sched.lock);
 }
 
 /* ---- The futex backend: who has which P ---------------------------------------------------- */

@@ -11,15 +11,13 @@
 
 /* ---- Dead goroutines, with their stacks ---------------------------------------------------- */
 
-/* Puts a dead G on the P's list; if that gets long, part of it on the global one. */
-static void gfput(struct p *pp, struct g *gp)
+/* Moves dead Gs of the P to the global list until @keep are left. */
+static void gfputglobal(struct p *pp, uint32_t keep)
 {
-	gp->schedlink = pp->gfree;
-	pp->gfree = gp;
-	if (++pp->ngfree < GFREE_HIGH)
-		return;
+	struct g *gp;
+
 	lock(&sched.gflock);
-	while (pp->ngfree >= GFREE_LOW) {
+	while (pp->ngfree > keep) {
 		gp = pp->gfree;
 		pp->gfree = gp->schedlink;
 		pp->ngfree--;
@@ -28,6 +26,15 @@ static void gfput(struct p *pp, struct g *gp)
 		store_relaxed(&sched.ngfree, sched.ngfree + 1);
 	}
 	unlock(&sched.gflock);
+}
+
+/* Puts a dead G on the P's list; if that gets long, part of it on the global one. */
+static void gfput(struct p *pp, struct g *gp)
+{
+	gp->schedlink = pp->gfree;
+	pp->gfree = gp;
+	if (++pp->ngfree >= GFREE_HIGH)
+		gfputglobal(pp, GFREE_LOW - 1);
 }
 
 static struct g *gfgetglobal(void)
@@ -70,6 +77,12 @@ static struct g *gfget(struct p *pp)
 		pp->ngfree--;
 	}
 	return gp;
+}
+
+/* All dead Gs of a P that is to die go to the global list. Stopped world. */
+void gfpurge(struct p *pp)
+{
+	gfputglobal(pp, 0);
 }
 
 /* A new G with a stack. It is on allgs, for those who look at all of them, from now on for ever. */
@@ -225,7 +238,7 @@ size_t grt_num_goroutines(void)
 
 	if (!load_acquire(&sched.backend))
 		return 0;
-	for (i = 0; i < sched.gomaxprocs; i++)
+	for (i = 0; i < load_acquire(&sched.nallp); i++)
 		n += load_relaxed(&sched.allp[i]->ngs);
 	return n > 0 ? n : 0;
 }

@@ -58,7 +58,7 @@ void gqpush(struct gqueue *q, struct g *gp)
 	q->n++;
 }
 
-static struct g *gqpop(struct gqueue *q)
+struct g *gqpop(struct gqueue *q)
 {
 	struct g *gp = q->head;
 
@@ -86,6 +86,19 @@ void globrunqputbatch(struct gqueue *q)
 	sched.runq.n += q->n;
 	store_release(&sched.hint->gqlen, sched.runq.n);
 	*q = (struct gqueue){ 0 };
+}
+
+/* Puts a batch on the head of the global queue. sched.lock held. */
+void globrunqputhead(struct gqueue *q)
+{
+	struct gqueue rest = sched.runq;
+
+	if (!q->n)
+		return;
+	sched.runq = *q;
+	*q = rest;
+	store_release(&sched.hint->gqlen, sched.runq.n);
+	globrunqputbatch(q);
 }
 
 /* Puts one goroutine on the tail of the global queue. sched.lock held. */
@@ -232,6 +245,18 @@ struct g *runqget(struct p *pp, bool *inherit)
 		if (cas(&pp->hint->head, h, h + 1))
 			return gp;
 	}
+}
+
+/* Moves all that the P has to the tail of @q, in the order in which it would run. Stopped world. */
+void runqdrain(struct p *pp, struct gqueue *q)
+{
+	bool inherit;
+	struct g *gp;
+
+	pp->sliceover = false;
+	while ((gp = runqget(pp, &inherit)))
+		gqpush(q, gp);
+	runqidle(pp);
 }
 
 /*

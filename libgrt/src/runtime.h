@@ -180,6 +180,8 @@ enum pstatus {
 	Pidle		= 0,
 	Prunning	= 1,
 	Psyscall	= 2,
+	Pgcstop		= 3,
+	Pdead		= 4,
 };
 
 struct p {
@@ -210,6 +212,7 @@ struct p {
 	struct m *m;			/* A: who holds it, or had it before Psyscall */
 	struct p *link;			/* L: on sched.pidle, or for the template thread */
 	bool newmspinning;		/* L: a thread is to be made for it that spins */
+	struct m *oldm;			/* L: who had it when the world was stopped, or NULL */
 	uint32_t sysmon_schedtick;	/* sysmon: what it last saw, and when */
 	uint32_t sysmon_syscalltick;
 	int64_t sysmon_schedwhen;
@@ -224,11 +227,19 @@ struct sched {
 	const struct backend *backend;		/* I */
 	const struct gsched_status *status;	/* I: head of the status range */
 	struct gsched_hint *hint;		/* I: head of the hint range */
+	struct gsched_p_hint *phint;		/* I: a line for each of GSCHED_MAX_P Ps */
 
-	struct p **allp;			/* I */
-	int32_t gomaxprocs;			/* I */
+	/*
+	 * Changed in a stopped world only, so a plain word to who has a P. Others may read it late:
+	 * a P that is DEAD has neither goroutines nor timers.
+	 */
+	int32_t gomaxprocs;			/* A */
+	int32_t nallp;				/* A: Ps ever made, below it allp is not NULL */
+	struct m *stopper;			/* A: has stopped the world, or is about to */
 	int32_t maxmcount;			/* I */
 	enum grt_thread_policy mpolicy;		/* I */
+	int64_t slice;				/* I: ns that one may run while others wait */
+	int64_t stoptimeout;			/* I: ns that a stop of the world may take */
 
 	bool exiting;				/* A: the main goroutine has returned */
 	int result;				/* of the main goroutine, before exiting */
@@ -256,6 +267,8 @@ struct sched {
 
 	uint64_t goidgen __cacheline_aligned;	/* A */
 	int64_t ngs;				/* A: goroutines made by threads without a P */
+
+	struct p *allp[GSCHED_MAX_P];		/* I: a P is never freed */
 };
 
 extern struct sched sched;
@@ -355,6 +368,7 @@ void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void gostart(void) __noreturn;
 /* goexit1() - the calling goroutine ends now; what it deferred is not called */
 void goexit1(void) __noreturn;
+void gfpurge(struct p *pp);
 
 /* ---- m.c ----------------------------------------------------------------------------------- */
 
@@ -395,7 +409,9 @@ void runinittasks(void);
 
 /* ---- p.c ----------------------------------------------------------------------------------- */
 
-void procresize(int32_t n, struct gsched_p_hint *hints);
+bool allocps(int32_t n);
+void procresize(int32_t n);
+void movework(int32_t n, struct p *to);
 uint32_t stealstride(uint32_t rand);
 
 /* Of the futex backend. */
@@ -404,6 +420,12 @@ void acquirep(struct m *mp, struct p *pp);
 struct p *releasep(struct m *mp);
 void pidleput(struct p *pp);
 struct p *pidleget(void);
+
+/* ---- stw.c --------------------------------------------------------------------------------- */
+
+int stoptheworld(const char *why);
+void starttheworld(void);
+void badpark(struct m *mp) __noreturn __cold;
 
 /* ---- runq.c -------------------------------------------------------------------------------- */
 
@@ -415,7 +437,10 @@ void runqidle(struct p *pp);
 void globrunqput(struct g *gp);
 void globrunqputbatch(struct gqueue *q);
 struct g *globrunqget(struct p *pp, uint32_t max);
+void globrunqputhead(struct gqueue *q);
+void runqdrain(struct p *pp, struct gqueue *q);
 void gqpush(struct gqueue *q, struct g *gp);
+struct g *gqpop(struct gqueue *q);
 
 /* ---- mem.c --------------------------------------------------------------------------------- */
 
@@ -437,6 +462,7 @@ void addtimer(struct timer *t);
 bool deltimer(struct timer *t);
 bool checktimers(struct p *pp, int64_t *now);
 void runduetimers(int64_t *now);
+void movetimers(struct p *from, struct p *to);
 int64_t timerhorizon(void);
 
 /* ---- netpoll.c ----------------------------------------------------------------------------- */

@@ -80,7 +80,7 @@ static bool holdsonlyp(void)
 {
 	struct g *gp;
 
-	if (likely(sched.gomaxprocs > 1))
+	if (likely(load_relaxed(&sched.gomaxprocs) > 1))
 		return false;
 	gp = getg();
 	return gp && hasp(gp->m);
@@ -155,19 +155,50 @@ void execute(struct m *mp, struct g *gp, bool inherit)
 	gogo(gp);
 }
 
-/* What each turn of the scheduler begins with. Whoever asks for a yield from here on is heard. */
-static void schedbegin(struct m *mp)
+/*
+ * The world is being stopped: gives the P up for that, and sleeps until there is one again (R43 to
+ * R46). nspinning need not be looked after: starttheworld() wakes who is needed.
+ */
+static void gcstopm(struct m *mp)
 {
-	uint64_t preempt = READ_ONCE(mp->status->preempt);
+	stopspinning(mp);
+	stopm(mp);
+}
 
-	if (unlikely(preempt != load_relaxed(&mp->preempttick))) {
-		store_relaxed(&mp->preempttick, preempt);
-		getp(mp)->sliceover = true;
-	}
+/* The runtime has ended: so does the M. */
+static void schedexit(struct m *mp)
+{
 	if (unlikely(load_seqcst(&sched.exiting))) {
 		stopspinning(mp);
 		mexit();
 	}
+}
+
+/*
+ * Whoever asks for a yield from here on is heard: the counter is remembered before stw is read, and
+ * a stop is published before it asks.
+ */
+static void preemptseen(struct m *mp)
+{
+	uint64_t preempt = load_acquire(&mp->status->preempt);
+
+	if (likely(preempt == load_relaxed(&mp->preempttick)))
+		return;
+	store_relaxed(&mp->preempttick, preempt);
+	/* A stop of the world ends no slice. */
+	if (!load_relaxed(&sched.status->stw))
+		getp(mp)->sliceover = true;
+}
+
+/* What each turn of the scheduler begins with. */
+static void schedbegin(struct m *mp)
+{
+	preemptseen(mp);
+	while (unlikely(load_relaxed(&sched.status->stw))) {
+		gcstopm(mp);
+		preemptseen(mp);
+	}
+	schedexit(mp);
 	if (mp->respin)
 		startspinning(mp);
 }
@@ -222,7 +253,7 @@ static struct g *stealwork(struct m *mp, struct p *pp, int64_t *now)
 bool anywork(void)
 {
 	uint64_t *has = (uint64_t *)sched.hint->has_work;
-	int32_t i, words = (sched.gomaxprocs + 63) / 64;
+	int32_t i, words = (load_relaxed(&sched.gomaxprocs) + 63) / 64;
 	uint64_t bits;
 
 	if (load_seqcst(&sched.hint->gqlen))
@@ -396,7 +427,11 @@ static void __noreturn schedbound(struct m *mp)
 	if (!mp->lockedg)
 		mexit();
 	stoplockedm(mp);
-	schedbegin(mp);
+	schedexit(mp);
+	/* The goroutine is nobody else's now, so it runs; if it is to stop it yields at once. */
+	preemptseen(mp);
+	if (unlikely(load_relaxed(&sched.status->stw)))
+		store_relaxed(&mp->preempttick, mp->preempttick - 1);
 	execute(mp, mp->lockedg, false);
 }
 
@@ -407,10 +442,8 @@ void schedule(void)
 	struct g *gp;
 	bool inherit;
 
-	if (unlikely(mp->hint->nopreempt != 1)) {
-		lockrank_heldcheck("schedule: holding locks");
-		fatal("schedule: holding locks");
-	}
+	if (unlikely(mp->hint->nopreempt != 1))
+		badpark(mp);
 	if (unlikely(mp->lockedg || mp == sched.m0))
 		schedbound(mp);
 	for (;;) {
@@ -496,10 +529,15 @@ static void goyield_m(struct g *gp)
 
 	casgstatus(gp, Grunning, Grunnable);
 	dropg(mp, gp);
-	lock(&sched.lock);
-	globrunqput(gp);
-	unlock(&sched.lock);
-	mp->owewake = true;
+	if (unlikely(load_relaxed(&sched.status->stw))) {
+		/* It yields for that: it shall go on here when the world does. */
+		runqput(getp(mp), gp, true);
+	} else {
+		lock(&sched.lock);
+		globrunqput(gp);
+		unlock(&sched.lock);
+		mp->owewake = true;
+	}
 	schedule();
 }
 

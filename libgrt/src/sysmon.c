@@ -10,8 +10,8 @@
 #define SYSMON_MIN_NS		20000LL
 #define SYSMON_MAX_NS		10000000LL
 #define SYSMON_IDLE_CYCLES	50
-/* C7, R61 */
-#define FORCE_PREEMPT_NS	10000000LL
+/* R62: a blocking stretch as long loses its P in any case */
+#define LONG_SYSCALL_NS		10000000LL
 
 static struct note sysmonnote;
 static bool sysmonwait;		/* sched.lock: it sleeps without a limit */
@@ -39,7 +39,7 @@ static bool retakesyscall(struct p *pp, int64_t now)
 		return false;
 	}
 	if (runqempty(pp) && nmspinning() + npidle() > 0 &&
-	    pp->sysmon_syscallwhen + FORCE_PREEMPT_NS > now)
+	    pp->sysmon_syscallwhen + LONG_SYSCALL_NS > now)
 		return false;
 	if (!cas(&pp->status, Psyscall, Pidle))
 		return false;
@@ -48,6 +48,7 @@ static bool retakesyscall(struct p *pp, int64_t now)
 	return true;
 }
 
+/* C7, R61 */
 static void preemptlong(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_relaxed(&pp->hint->schedtick);
@@ -55,7 +56,7 @@ static void preemptlong(struct p *pp, int64_t now)
 	if (pp->sysmon_schedtick != tick) {
 		pp->sysmon_schedtick = tick;
 		pp->sysmon_schedwhen = now;
-	} else if (pp->sysmon_schedwhen + FORCE_PREEMPT_NS <= now) {
+	} else if (pp->sysmon_schedwhen + sched.slice <= now) {
 		pp->sysmon_schedwhen = now;
 		preemptone(pp);
 	}
@@ -68,7 +69,7 @@ static uint32_t retake(int64_t now)
 	struct p *pp;
 	int32_t i;
 
-	for (i = 0; i < sched.gomaxprocs; i++) {
+	for (i = 0; i < load_acquire(&sched.gomaxprocs); i++) {
 		pp = sched.allp[i];
 		s = load_acquire(&pp->status);
 		if (s == Prunning || s == Psyscall)
@@ -92,11 +93,21 @@ void sysmonstop(void)
 	notewakeup(&sysmonnote);
 }
 
-/* Sleeps while every P is idle. False: one is not. */
+/* Nothing to look at: every P is idle, or the world is stopped. */
+static bool quiet(void)
+{
+	return load_relaxed(&sched.status->stw) ||
+	       npidle() == (uint32_t)load_relaxed(&sched.gomaxprocs);
+}
+
+/*
+ * Sleeps while all is quiet, without a limit: timers are the poller's. False: it is not. Whoever
+ * takes an idle P, or starts the world, wakes it.
+ */
 static bool deepsleep(void)
 {
 	lock(&sched.lock);
-	sysmonwait = npidle() == (uint32_t)sched.gomaxprocs;
+	sysmonwait = quiet();
 	if (!sysmonwait) {
 		unlock(&sched.lock);
 		return false;
@@ -112,7 +123,7 @@ void sysmon(void)
 	uint32_t idle = 0;
 
 	while (!load_seqcst(&sched.exiting)) {
-		if (npidle() == (uint32_t)sched.gomaxprocs && deepsleep()) {
+		if (quiet() && deepsleep()) {
 			idle = 0;
 		} else {
 			if (!idle)

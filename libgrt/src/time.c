@@ -147,7 +147,7 @@ int64_t timerhorizon(void)
 	if (!load_seqcst(word))
 		return 0;
 	store_seqcst(word, NEVER);
-	for (i = 0; i < sched.gomaxprocs; i++) {
+	for (i = 0; i < load_acquire(&sched.gomaxprocs); i++) {
 		when = __atomic_load_n(&sched.allp[i]->timer0when, __ATOMIC_SEQ_CST);
 		if (when && (uint64_t)when < soonest)
 			soonest = when;
@@ -236,6 +236,41 @@ bool checktimers(struct p *pp, int64_t *now)
 		when = load_acquire(&pp->timer0when);
 	}
 	return ran;
+}
+
+/* The soonest timer of the P, out of its heap, or NULL. */
+static struct timer *heappop(struct p *pp)
+{
+	struct timer *t = NULL;
+
+	lock(&pp->timerslock);
+	if (pp->ntimers) {
+		t = pp->timers[0];
+		heapremove(pp, t);
+	}
+	unlock(&pp->timerslock);
+	return t;
+}
+
+/*
+ * The timers of @from become those of @to. In a stopped world: nobody removes one meanwhile. But
+ * the poller may look, and find one neither here nor there: hence lower() afterwards, as in
+ * addtimer().
+ */
+void movetimers(struct p *from, struct p *to)
+{
+	uint64_t soonest = 0;
+	struct timer *t;
+
+	while ((t = heappop(from))) {
+		if (!soonest)
+			soonest = t->when;
+		lock(&to->timerslock);
+		heapinsert(to, t);
+		unlock(&to->timerslock);
+	}
+	if (soonest && lower(soonest))
+		netpollbreak();
 }
 
 /* Runs all timers that are due, of every P. */

@@ -28,7 +28,9 @@ FIXTURE_SETUP(runq)
 	sched.hint = &hints;
 	sched.status = &status;
 	hints.nspinning = 1;
-	procresize(N_PS, lines);
+	sched.phint = lines;
+	allocps(N_PS);
+	procresize(N_PS);
 	self->a = sched.allp[0];
 	self->b = sched.allp[1];
 	memset(self->gs, 0, sizeof(self->gs));

@@ -39,7 +39,9 @@ FIXTURE_SETUP(timer)
 	sched.hint = &hints;
 	sched.status = &status;
 	hints.nspinning = 1;
-	procresize(N_PS, lines);
+	sched.phint = lines;
+	allocps(N_PS);
+	procresize(N_PS);
 	self->pp = sched.allp[0];
 	memset(self->t, 0, sizeof(self->t));
 	for (i = 0; i < N_TIMERS; i++) {

@@ -28,6 +28,11 @@ enum grt_thread_policy {
  *	grants it the time of (rounded up, but 2 at least)
  * @maxthreads: most threads that run goroutines, beside the calling one. Default: 10000
  * @thread_policy: enum grt_thread_policy
+ * @slice_ns: how long a goroutine may compute while others wait, in nanoseconds, 500000 to
+ *	100000000. Default: 10000000 (C7). On gsched its P is given on then, wherever it is; on
+ *	futex it yields when it next enters the runtime
+ * @stop_timeout_ns: how long grt_stop_world() waits for goroutines to stop, in nanoseconds.
+ *	Default: 10 seconds
  */
 struct grt_config {
 	size_t size;
@@ -36,6 +41,9 @@ struct grt_config {
 	int thread_policy;
 	/* private: 0 */
 	int reserved;
+	/* public: */
+	int64_t slice_ns;
+	int64_t stop_timeout_ns;
 };
 
 /**
@@ -140,6 +148,91 @@ GRT_API uint64_t grt_self_id(void);
 /** grt_num_goroutines() - number of goroutines that exist. Any thread */
 GRT_API size_t grt_num_goroutines(void);
 
+/**
+ * grt_set_maxprocs() - change the number of Ps (R22)
+ * @n: how many, 1 to 1024; less than 1 changes nothing
+ *
+ * Stops the world for it. What was queued on a P that goes runs on the others.
+ *
+ * Context: goroutine; any thread with @n less than 1.
+ * Return: the number before, 0 before there is a runtime; -EINVAL when @n is too large, -ETIMEDOUT
+ * as grt_stop_world(), -ENOMEM; nothing has changed then.
+ */
+GRT_API int grt_set_maxprocs(int n);
+
+/**
+ * grt_stop_world() - let no other goroutine run (R41..R47)
+ * @why: the reason, as struct grt_stw_stats shows it; a constant, it is not copied
+ *
+ * When it returns 0, every other goroutine stands still until grt_start_world(), and the caller
+ * goes on. Threads outside the runtime go on, too, and so do system calls: a goroutine that is in
+ * one stops when it comes back from it.
+ *
+ * On gsched a goroutine is stopped wherever it computes, maybe inside malloc() or printf(), with
+ * their locks held. So the caller must not wait for others until it has started the world: no
+ * malloc(), no stdio, no mutex. Of the runtime it may use what does not wait: grt_go(),
+ * grt_ready(), the try forms of channels. To park, yield, end or stop the world again is fatal. On
+ * futex a goroutine stops when it enters the runtime; one that computes without ever doing so does
+ * not stop.
+ *
+ * Only one goroutine at a time stops the world; others that want to wait their turn.
+ *
+ * Context: goroutine.
+ * Return: 0; -ETIMEDOUT: a goroutine did not stop within stop_timeout_ns (struct grt_stw_stats
+ * says which), and the world runs on as if nothing had been asked.
+ */
+GRT_API int grt_stop_world(const char *why);
+
+/** grt_start_world() - end the calling goroutine's grt_stop_world(); fatal if there is none */
+GRT_API void grt_start_world(void);
+
+/** GRT_STW_BUCKETS: number of buckets of a struct grt_stw_times */
+#define GRT_STW_BUCKETS	40
+
+/**
+ * struct grt_stw_times - how long something took
+ * @count: how often it happened
+ * @sum_ns: nanoseconds of all of them
+ * @max_ns: of the longest
+ * @bucket: how many took from 2^i to below 2^(i+1) ns, by i; the first includes 0, the last
+ *	everything longer
+ */
+struct grt_stw_times {
+	uint64_t count;
+	uint64_t sum_ns;
+	uint64_t max_ns;
+	uint64_t bucket[GRT_STW_BUCKETS];
+};
+
+/**
+ * struct grt_stw_stats - the stops of the world so far, changes of the number of Ps among them
+ * @size: sizeof(struct grt_stw_stats) as the caller knows it
+ * @stopping: from the begin of a stop until all had stopped
+ * @total: from the begin of a stop to the start
+ * @timeouts: stops that were given up
+ * @late_goid: the goroutine, or one of them, that the last of these waited for; 0: not known
+ * @late_why: the reason of the last of these; NULL: there was none
+ * @last_why: the reason of the last stop of all; NULL: there was none
+ */
+struct grt_stw_stats {
+	size_t size;
+	struct grt_stw_times stopping;
+	struct grt_stw_times total;
+	uint64_t timeouts;
+	uint64_t late_goid;
+	const char *late_why;
+	const char *last_why;
+};
+
+/**
+ * grt_stw_stats() - read how long the world was stopped
+ * @stats: size set by the caller; the rest is filled in
+ *
+ * Any thread.
+ * Return: 0, -EINVAL for a size that is unknown.
+ */
+GRT_API int grt_stw_stats(struct grt_stw_stats *stats);
+
 /** grt_backend_name() - "gsched" or "futex"; NULL before the runtime is set up. Any thread */
 GRT_API const char *grt_backend_name(void);
 
@@ -210,6 +303,7 @@ GRT_API void grt_block_end(void);
  * @GRT_WAIT_WAITGROUP: for a waitgroup's counter to be 0
  * @GRT_WAIT_PREEMPTED: it was made to yield
  * @GRT_WAIT_PANIC: for ever: others say what they panicked of, then the process ends
+ * @GRT_WAIT_STOP_WORLD: for its turn to stop the world
  * @GRT_WAIT_USER: what the caller of grt_park() knows
  * @GRT_WAIT_NR: their number
  */
@@ -231,6 +325,7 @@ enum grt_wait_reason {
 	GRT_WAIT_WAITGROUP,
 	GRT_WAIT_PREEMPTED,
 	GRT_WAIT_PANIC,
+	GRT_WAIT_STOP_WORLD,
 	GRT_WAIT_USER,
 	GRT_WAIT_NR,
 };
