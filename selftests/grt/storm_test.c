@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once: goroutines that block, spin, fault, sleep, yield, talk, multiply and lock
- * their thread, on one P, two, eight and 64. Each accounts for what it did: nothing is lost, nobody is left behind.
+ * Everything at once: goroutines that block, spin, fault, sleep, yield, talk, multiply, lock their
+ * thread, stop the world and change the number of Ps, from one, two, eight and 64 on. Each accounts
+ * for what it did: nothing is lost, nobody is left behind.
  *
  * GRT_STORM_MS is how long each storm lasts (1500).
  */
@@ -28,6 +29,8 @@ enum deed {
 	MULTIPLY,
 	PARK,
 	LOCK,
+	STOP,
+	RESIZE,
 	NR_DEEDS,
 };
 
@@ -38,7 +41,9 @@ struct storm {
 	uint64_t	sent, sent_sum;		/* atomic */
 	uint64_t	received, received_sum;	/* atomic */
 	uint64_t	born, died;		/* atomic */
+	uint64_t	steps;			/* atomic */
 	uint64_t	wrong;			/* atomic */
+	int		procs;
 };
 
 struct worker {
@@ -71,8 +76,10 @@ static void spin(struct worker *w)
 {
 	volatile int i;
 
-	for (i = dice(w) % 20000; i > 0; i--)
-		;
+	for (i = dice(w) % 20000; i > 0; i--) {
+		if (i % 100 == 0)
+			add(&w->storm->steps, 1);
+	}
 }
 
 /* Pages are given back and read again: zeroes; or still hold what was written last. */
@@ -182,11 +189,45 @@ static void lock_thread(struct worker *w)
 	grt_unlock_thread();
 }
 
+/* One in eight, or nobody would get anything else done. While the world stands nobody steps. */
+static void stop(struct worker *w)
+{
+	uint64_t steps;
+	volatile int i;
+	int ret;
+
+	if (dice(w) % 8)
+		return;
+	ret = grt_stop_world("storm");
+	if (ret) {
+		if (ret != -ETIMEDOUT)
+			add(&w->storm->wrong, 1);
+		return;
+	}
+	steps = __atomic_load_n(&w->storm->steps, __ATOMIC_SEQ_CST);
+	for (i = 0; i < 10000; i++)
+		;
+	if (steps != __atomic_load_n(&w->storm->steps, __ATOMIC_SEQ_CST))
+		add(&w->storm->wrong, 1);
+	grt_start_world();
+}
+
+static void resize(struct worker *w)
+{
+	int ret;
+
+	if (dice(w) % 8)
+		return;
+	ret = grt_set_maxprocs(1 + dice(w) % (2 * w->storm->procs));
+	if (ret < 1 && ret != -ETIMEDOUT)
+		add(&w->storm->wrong, 1);
+}
+
 static void work(void *arg)
 {
 	static void (*const deeds[NR_DEEDS])(struct worker *w) = {
 		block, spin, fault, nap, yield, send, receive, multiply, park,
-		lock_thread,
+		lock_thread, stop, resize,
 	};
 	struct worker *w = arg;
 	uint64_t id = grt_self_id();
@@ -205,7 +246,7 @@ static void work(void *arg)
 	grt_waitgroup_done(&w->storm->alive);
 }
 
-static int storm_main(void *unused)
+static int storm_main(void *procs)
 {
 	const char *ms = getenv("GRT_STORM_MS");
 	struct storm s = { .end = grt_now() + (ms ? atoll(ms) : 1500) * MS };
@@ -214,7 +255,7 @@ static int storm_main(void *unused)
 	uint64_t v;
 	int i, j;
 
-	(void)unused;
+	s.procs = *(const int *)procs;
 	s.box = grt_chan_new(sizeof(uint64_t), LETTERS);
 	grt_waitgroup_add(&s.alive, WORKERS);
 	for (i = 0; i < WORKERS; i++) {
@@ -258,7 +299,9 @@ FIXTURE_VARIANT_ADD(storm, sixty_four_ps) { 64 };
 /* With fewer, as many and far more Ps than CPUs, all that was begun is ended, and adds up. */
 TEST_F_TIMEOUT(storm, nothing_is_lost, 300)
 {
-	EXPECT_EQ(0, run_procs(variant->procs, storm_main, NULL));
+	int procs = variant->procs;
+
+	EXPECT_EQ(0, run_procs(procs, storm_main, &procs));
 }
 
 TEST_HARNESS_MAIN
