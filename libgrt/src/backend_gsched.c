@@ -33,6 +33,7 @@ static struct {
 	const struct gsched_m_status *mstatus;
 	struct gsched_m_hint *mhint;
 	bool waits;		/* A: the template thread waits for an M to end */
+	bool dozes;		/* A: it waits for goroutines to run, see lookms() */
 } dev = { .fd = -1 };
 
 /* ---- Calls --------------------------------------------------------------------------------- */
@@ -73,6 +74,15 @@ static void gsched_acquire(struct m *mp)
 	} while (!hasp(mp));
 }
 
+/* Wakes the template thread. */
+static void kick(void)
+{
+	uint64_t one = 1;
+
+	while (write(dev.kickfd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
 /*
  * Stops the M until it is handed a P. The kernel frees the P, looks at the hints, and gives it back
  * if there is work (EAGAIN); the M then looks again, and spins.
@@ -88,6 +98,8 @@ static bool gsched_park(struct m *mp, int64_t deadline)
 		if (call(GSCHED_IOC_PARK, &a) == -ETIMEDOUT && !hasp(mp))
 			return false;
 	} while (!hasp(mp));
+	if (unlikely(load_relaxed(&dev.dozes)) && xchg(&dev.dozes, false))
+		kick();
 	mp->respin = true;
 	return true;
 }
@@ -250,14 +262,6 @@ static void gsched_mstart(struct m *mp)
 		stopm(mp);
 }
 
-static void kick(void)
-{
-	uint64_t one = 1;
-
-	while (write(dev.kickfd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-}
-
 static void gsched_mexit(struct m *mp)
 {
 	(void)mp;
@@ -352,6 +356,46 @@ static bool makems(struct prepared *pre)
 	return false;
 }
 
+/* Changes while goroutines are started. */
+static uint32_t schedticks(void)
+{
+	uint32_t sum = 0;
+	int32_t i;
+
+	for (i = 0; i < load_acquire(&sched.gomaxprocs); i++)
+		sum += load_relaxed(&sched.allp[i]->hint->schedtick);
+	return sum;
+}
+
+/*
+ * Looks whether the number of Ps is still right, once a second (R12). In how many ms it is to be
+ * called again; -1: when it is woken. It dozes while no goroutine is started, so that a program
+ * that does nothing costs nothing: the next M out of PARK ends that. One M that runs without any
+ * other coming or going has no use for another number of Ps.
+ */
+static int lookms(void)
+{
+	static int64_t next;
+	static uint32_t ticks;
+	int64_t now;
+	uint32_t t;
+
+	if (!procsfollow())
+		return -1;
+	now = nanotime();
+	if (now < next)
+		return (next - now) / 1000000 + 1;
+	next = now + PROCSUPDATE_NS;
+	updateprocs();
+	t = schedticks();
+	if (t == ticks) {
+		store_seqcst(&dev.dozes, true);
+		return -1;
+	}
+	ticks = t;
+	return PROCSUPDATE_NS / 1000000;
+}
+
 static void templatethread(void)
 {
 	struct pollfd fds[2] = {
@@ -361,11 +405,13 @@ static void templatethread(void)
 	struct prepared pre = { .n = 0 };
 	uint64_t count;
 	bool all = true;
+	int ms;
 
 	prepare(&pre);
 	while (!load_seqcst(&sched.exiting)) {
 		store_seqcst(&dev.waits, !all);
-		poll(fds, all ? 2 : 1, all ? -1 : BACKOFF_MS);
+		ms = lookms();
+		poll(fds, all ? 2 : 1, all ? ms : BACKOFF_MS);
 		store_relaxed(&dev.waits, false);
 		if ((fds[0].revents & POLLIN) && read(dev.kickfd, &count, sizeof(count)) < 0)
 			continue;

@@ -94,54 +94,6 @@ static void check(void)
 		fatal_setup("check: pages of %ld bytes", sysconf(_SC_PAGESIZE));
 }
 
-/* ---- How many Ps --------------------------------------------------------------------------- */
-
-static int32_t ncpus(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return sysconf(_SC_NPROCESSORS_ONLN);	/* more than fit into the set */
-	return CPU_COUNT(&set);
-}
-
-/*
- * As many Ps as the process has CPUs to run on, or time of (R12). A quota of less than two CPUs is
- * taken for two: with one P, a goroutine that computes would hold up all others. Not on an M: the
- * answer is that of the calling thread, and files are read.
- */
-int32_t defaultprocs(void)
-{
-	int32_t n = ncpus(), quota = 0;
-
-	if (debugvars.containermaxprocs)
-		quota = cgroupcpus();
-	if (quota == 1)
-		quota = 2;
-	if (quota && quota < n)
-		n = quota;
-	return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
-}
-
-static int32_t maxprocs(const struct grt_config *c)
-{
-	const char *env = getenv("GRT_MAXPROCS");
-	char *end;
-	long n;
-
-	if (c->maxprocs < 0 || c->maxprocs > GSCHED_MAX_P)
-		fatal_setup("maxprocs %d is not within 1 and %d", c->maxprocs, GSCHED_MAX_P);
-	if (c->maxprocs)
-		return c->maxprocs;
-	if (env) {
-		errno = 0;
-		n = strtol(env, &end, 10);
-		if (!errno && *env && !*end && n > 0)
-			return n < GSCHED_MAX_P ? n : GSCHED_MAX_P;
-	}
-	return defaultprocs();
-}
-
 /* ---- $GRTDEBUG ----------------------------------------------------------------------------- */
 
 struct debugvars debugvars = {
@@ -220,7 +172,7 @@ static void schedinit(const struct grt_config *c)
 	parsedebugvars(getenv("GRTDEBUG"));
 	netpollinit();
 	cgroupinit();
-	backendinit(maxprocs(c));
+	backendinit(firstprocs(c));
 	minit(&m0);
 	sched.backend->mstart(&m0);
 }

@@ -234,6 +234,7 @@ struct sched {
 	 * a P that is DEAD has neither goroutines nor timers.
 	 */
 	int32_t gomaxprocs;			/* A */
+	bool procsbyhand;			/* A: the program has said how many */
 	int32_t nallp;				/* A: Ps ever made, below it allp is not NULL */
 	struct m *stopper;			/* A: has stopped the world, or is about to */
 	int32_t maxmcount;			/* I */
@@ -401,7 +402,13 @@ struct debugvars {
 
 extern struct debugvars debugvars;
 
-int32_t defaultprocs(void);
+/* ---- maxprocs.c ---------------------------------------------------------------------------- */
+
+#define PROCSUPDATE_NS	1000000000LL	/* between two looks, as in Go */
+
+int32_t firstprocs(const struct grt_config *c);
+bool procsfollow(void);
+void updateprocs(void);
 
 /* ---- init.c -------------------------------------------------------------------------------- */
 
@@ -426,6 +433,7 @@ struct p *pidleget(void);
 int stoptheworld(const char *why);
 void starttheworld(void);
 void badpark(struct m *mp) __noreturn __cold;
+int setmaxprocs(int32_t n, bool byhand);
 
 /* ---- runq.c -------------------------------------------------------------------------------- */
 

@@ -207,23 +207,37 @@ static void resize(struct m *mp, int32_t n)
 	procresize(n);
 }
 
-int grt_set_maxprocs(int n)
+/*
+ * Makes it @n. @byhand: the program says so, and from now on nobody else does; else that has not
+ * been the case yet, or nothing changes. By a goroutine.
+ *
+ * Return: the old number; -ETIMEDOUT, -ENOMEM.
+ */
+int setmaxprocs(int32_t n, bool byhand)
 {
-	int32_t old = load_acquire(&sched.gomaxprocs);
-	int err;
+	int err = stoptheworld("grt_set_maxprocs");
+	int32_t old;
 
-	if (n < 1)
-		return old;
-	if (n > GSCHED_MAX_P)
-		return -EINVAL;
-	getg_user("grt_set_maxprocs");
-	err = stoptheworld("grt_set_maxprocs");
 	if (err)
 		return err;
 	old = sched.gomaxprocs;
+	if (byhand)
+		store_relaxed(&sched.procsbyhand, true);
+	else if (sched.procsbyhand)
+		n = old;
 	if (n != old && allocps(n))
 		resize(getg()->m, n);
 	err = sched.gomaxprocs == n ? 0 : -ENOMEM;
 	starttheworld();
 	return err ? err : old;
+}
+
+int grt_set_maxprocs(int n)
+{
+	if (n < 1)
+		return load_acquire(&sched.gomaxprocs);
+	if (n > GSCHED_MAX_P)
+		return -EINVAL;
+	getg_user("grt_set_maxprocs");
+	return setmaxprocs(n, true);
 }

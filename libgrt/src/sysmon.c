@@ -119,7 +119,7 @@ static bool deepsleep(void)
 
 void sysmon(void)
 {
-	int64_t delay = SYSMON_MIN_NS;
+	int64_t delay = SYSMON_MIN_NS, now, looked = nanotime();
 	uint32_t idle = 0;
 
 	while (!load_seqcst(&sched.exiting)) {
@@ -139,7 +139,12 @@ void sysmon(void)
 		 * there.
 		 */
 		noteclear(&sysmonnote);
-		if (retake(nanotime()))
+		now = nanotime();
+		if (procsfollow() && now - looked >= PROCSUPDATE_NS) {
+			looked = now;
+			updateprocs();
+		}
+		if (retake(now))
 			idle = 0;
 		else
 			idle++;

@@ -4,6 +4,7 @@
  * folder that stands for the root; and what becomes of it when the runtime boots (go-semantics
  * section 4, item 97).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -284,6 +285,136 @@ TEST_F(cgroup, boot_without_limit)
 	put_file("/sys/fs/cgroup/a/cpu.max", "100000 100000\n");
 	setenv("GRTDEBUG", "updatemaxprocs=0,containermaxprocs=0", 1);
 	EXPECT_EQ(affinity(), grt_run(number_of_ps, NULL));
+}
+
+/* ---- Following changes ---- */
+
+/* Changes the affinity of every thread of the process, as taskset -a does. */
+static void pin_all(const cpu_set_t *set)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (atoi(e->d_name))
+			sched_setaffinity(atoi(e->d_name), sizeof(*set), set);
+	}
+	closedir(d);
+}
+
+struct change {
+	cpu_set_t	all;
+	cpu_set_t	one;
+};
+
+static void find_cpus(struct change *c)
+{
+	int cpu = 0;
+
+	sched_getaffinity(0, sizeof(c->all), &c->all);
+	while (!CPU_ISSET(cpu, &c->all))
+		cpu++;
+	CPU_ZERO(&c->one);
+	CPU_SET(cpu, &c->one);
+}
+
+static void wait_for_ps(int n)
+{
+	while (grt_set_maxprocs(0) != n)
+		grt_sleep(10000000);
+}
+
+static int follow_affinity_main(void *arg)
+{
+	struct change *c = arg;
+	int n = CPU_COUNT(&c->all);
+
+	wait_for_ps(n);
+	pin_all(&c->one);
+	wait_for_ps(1);
+	pin_all(&c->all);
+	wait_for_ps(n);
+	return 0;
+}
+
+/* Case Update: the affinity changes, and the number of Ps with it. */
+TEST_F(cgroup, follow_affinity)
+{
+	struct change c;
+
+	(void)self;
+	find_cpus(&c);
+	EXPECT_EQ(0, run_procs(0, follow_affinity_main, &c));
+}
+
+static int follow_quota_main(void *arg)
+{
+	(void)arg;
+	wait_for_ps(affinity());
+	put_file("/sys/fs/cgroup/a/cpu.max", "200000 100000\n");
+	wait_for_ps(2);
+	put_file("/sys/fs/cgroup/a/cpu.max", "max 100000\n");
+	wait_for_ps(affinity());
+	return 0;
+}
+
+/* The same for the quota, which must grant less than there is to be seen. */
+TEST_F(cgroup, follow_quota)
+{
+	(void)self;
+	if (affinity() < 3)
+		SKIP(return, "needs three CPUs: a quota is taken for two at least");
+	put_proc("0::/a\n", V2_MOUNT);
+	put_file("/sys/fs/cgroup/a/cpu.max", "max 100000\n");
+	EXPECT_EQ(0, run_procs(0, follow_quota_main, NULL));
+}
+
+/* Long enough for the change to be looked for twice. */
+static int stay_main(void *arg)
+{
+	struct change *c = arg;
+	int64_t end = grt_now() + 2500000000LL;
+	int n = grt_set_maxprocs(0);
+
+	pin_all(&c->one);
+	while (grt_now() < end)
+		grt_sleep(10000000);
+	return grt_set_maxprocs(0) - n;
+}
+
+/* Case DontUpdate: not if somebody has said how many. */
+TEST_F(cgroup, stay_by_config)
+{
+	struct change c;
+
+	(void)self;
+	find_cpus(&c);
+	EXPECT_EQ(0, run_procs(3, stay_main, &c));
+}
+
+static int stay_by_call_main(void *arg)
+{
+	EXPECT_LT(0, grt_set_maxprocs(3));
+	return stay_main(arg);
+}
+
+TEST_F(cgroup, stay_by_call)
+{
+	struct change c;
+
+	(void)self;
+	find_cpus(&c);
+	EXPECT_EQ(0, run_procs(0, stay_by_call_main, &c));
+}
+
+TEST_F(cgroup, stay_by_debug)
+{
+	struct change c;
+
+	(void)self;
+	find_cpus(&c);
+	setenv("GRTDEBUG", "updatemaxprocs=0", 1);
+	EXPECT_EQ(0, run_procs(0, stay_main, &c));
 }
 
 TEST_HARNESS_MAIN

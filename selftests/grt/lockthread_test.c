@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Goroutines locked to their thread (R32..R38, R52, R65, R106, R112): what Go's proc_test.go asks
- * of LockOSThread (go-semantics section 4, items 3, 4, 7, 22 to 24), and what belongs to a thread.
+ * of LockOSThread (go-semantics section 4, items 3, 4, 7, 22 to 25, 32), and what belongs to a
+ * thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -426,6 +427,69 @@ TEST(main_returns_locked)
 
 	EXPECT_EQ(9, run_procs(2, main_exits_locked, &stopped));
 	EXPECT_EQ(1, stopped);
+}
+
+/* ---- Stops of the world ---- */
+
+static void lock_and_yield(void *arg)
+{
+	grt_lock_thread();
+	grt_yield();
+	grt_unlock_thread();
+	grt_waitgroup_done(arg);
+}
+
+static int lock_and_stop_main(void *arg)
+{
+	grt_waitgroup wg = { 0 };
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 100; i++) {
+		grt_waitgroup_add(&wg, 2);
+		grt_go(lock_and_yield, &wg);
+		grt_go(lock_and_yield, &wg);
+		EXPECT_EQ(0, grt_stop_world("test"));
+		grt_start_world();
+		grt_waitgroup_wait(&wg);
+	}
+	return 0;
+}
+
+/* Item 25: goroutines lock their threads, and hand Ps to each other, while the world stops. */
+TEST(stop_while_locking)
+{
+	EXPECT_EQ(0, run_procs(PROCS, lock_and_stop_main, NULL));
+}
+
+static void leave_now(void *arg)
+{
+	grt_lock_thread();
+	__atomic_add_fetch((int *)arg, 1, __ATOMIC_SEQ_CST);
+}
+
+static int leave_and_stop_main(void *arg)
+{
+	int stop = 0, gone = 0, i;
+
+	(void)arg;
+	for (i = 0; i < PROCS - 1; i++)
+		grt_go(run_others, &stop);
+	for (i = 0; i < 100; i++) {
+		grt_go(leave_now, &gone);
+		yield_until(load(&gone) > i);
+		EXPECT_EQ(0, grt_stop_world("test"));
+		grt_start_world();
+	}
+	store(&stop, 1);
+	yield_until(grt_num_goroutines() == 1);
+	return 0;
+}
+
+/* Item 32: a P is never stopped in, or given to, a thread that is just ending. */
+TEST(stop_while_leaving)
+{
+	EXPECT_EQ(0, run_procs(PROCS, leave_and_stop_main, NULL));
 }
 
 /* ---- Nothing is inherited ---- */

@@ -25,7 +25,7 @@ enum grt_thread_policy {
  * @size: sizeof(struct grt_config) as the caller knows it
  * @maxprocs: number of Ps, 1 to 1024. Default: $GRT_MAXPROCS if it is an integer above 0, else the
  *	number of CPUs the process may run on, or, if that is less, as many as its control group
- *	grants it the time of (rounded up, but 2 at least)
+ *	grants it the time of (rounded up, but 2 at least); changes are followed within seconds
  * @maxthreads: most threads that run goroutines, beside the calling one. Default: 10000
  * @thread_policy: enum grt_thread_policy
  * @slice_ns: how long a goroutine may compute while others wait, in nanoseconds, 500000 to
@@ -152,7 +152,8 @@ GRT_API size_t grt_num_goroutines(void);
  * grt_set_maxprocs() - change the number of Ps (R22)
  * @n: how many, 1 to 1024; less than 1 changes nothing
  *
- * Stops the world for it. What was queued on a P that goes runs on the others.
+ * Stops the world for it. What was queued on a P that goes runs on the others. From then on the
+ * number does not follow the CPUs of the process any more (struct grt_config).
  *
  * Context: goroutine; any thread with @n less than 1.
  * Return: the number before, 0 before there is a runtime; -EINVAL when @n is too large, -ETIMEDOUT
