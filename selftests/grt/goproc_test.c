@@ -562,4 +562,151 @@ TEST_F_TIMEOUT(goproc, TestPreemptionAfterSyscall_1ms, 300)
 	EXPECT_EQ(0, run_procs(2, preemption_after_syscall_main, &ns));
 }
 
+/* ---- TestStopTheWorldDeadlock ---- */
+
+struct mobile {
+	int		stop;
+	grt_waitgroup	done;
+};
+
+static int stops(void)
+{
+	return getenv("GRT_TEST_FULL") ? 1000 : 100;	/* Go's, or what a loaded machine does soon */
+}
+
+static void stop_and_start(void *arg)
+{
+	struct mobile *m = arg;
+	int i;
+
+	for (i = 0; i < stops(); i++) {
+		EXPECT_EQ(0, grt_stop_world("TestStopTheWorldDeadlock"));
+		grt_start_world();
+	}
+	grt_waitgroup_done(&m->done);
+}
+
+static void set_maxprocs(void *arg)
+{
+	struct mobile *m = arg;
+	int i;
+
+	for (i = 0; i < stops(); i++)
+		EXPECT_EQ(3, grt_set_maxprocs(3));
+	grt_waitgroup_done(&m->done);
+}
+
+/* Starts itself anew, for ever. */
+static void perpetuum_mobile(void *arg)
+{
+	struct mobile *m = arg;
+
+	if (!load(&m->stop))
+		grt_go(perpetuum_mobile, m);
+}
+
+static int stop_the_world_deadlock_main(void *unused)
+{
+	struct mobile m = { .stop = 0 };
+
+	(void)unused;
+	grt_waitgroup_add(&m.done, 2);
+	grt_go(stop_and_start, &m);
+	grt_go(set_maxprocs, &m);
+	grt_go(perpetuum_mobile, &m);
+	grt_waitgroup_wait(&m.done);
+	store(&m.stop, 1);
+	yield_until(grt_num_goroutines() == 1);
+	return 0;
+}
+
+/* Item 1: stops, and changes of the number of Ps, end beside a goroutine that starts itself anew. */
+TEST_F_TIMEOUT(goproc, TestStopTheWorldDeadlock, 300)
+{
+	EXPECT_EQ(0, run_procs(3, stop_the_world_deadlock_main, NULL));
+}
+
+/* ---- TestPreemptionGC ---- */
+
+#define GC_PS		5
+#define GC_STOPS	10
+
+/* On futex what it calls is where it stops, as Go's function stops in its prologue. */
+static void spin_with_calls(void *arg)
+{
+	struct mobile *m = arg;
+
+	while (!load(&m->stop)) {
+		grt_block_begin();
+		grt_block_end();
+	}
+	grt_waitgroup_done(&m->done);
+}
+
+static int preemption_gc_main(void *unused)
+{
+	struct mobile m = { .stop = 0 };
+	int i;
+
+	(void)unused;
+	grt_waitgroup_add(&m.done, GC_PS);
+	for (i = 0; i < GC_PS; i++)
+		grt_go(spin_with_calls, &m);
+	for (i = 0; i < GC_STOPS; i++) {
+		grt_yield();
+		EXPECT_EQ(0, grt_stop_world("TestPreemptionGC"));
+		grt_start_world();
+	}
+	store(&m.stop, 1);
+	grt_waitgroup_wait(&m.done);
+	return 0;
+}
+
+/* Item 11: ten stops of the world get through beside as many spinning goroutines as Ps. */
+TEST_F_TIMEOUT(goproc, TestPreemptionGC, 120)
+{
+	EXPECT_EQ(0, run_procs(GC_PS, preemption_gc_main, NULL));
+}
+
+/* ---- TestGCFairness ---- */
+
+struct writers {
+	struct mobile	m;
+	int		fd;
+};
+
+static void write_for_ever(void *arg)
+{
+	struct writers *w = arg;
+
+	while (!load(&w->m.stop)) {
+		grt_block_begin();
+		EXPECT_EQ(1, write(w->fd, "x", 1));
+		grt_block_end();
+	}
+	grt_waitgroup_done(&w->m.done);
+}
+
+static int gc_fairness_main(void *unused)
+{
+	struct writers w = { .fd = open("/dev/null", O_WRONLY) };
+	int i;
+
+	(void)unused;
+	grt_waitgroup_add(&w.m.done, 2);
+	for (i = 0; i < 2; i++)
+		grt_go(write_for_ever, &w);
+	EXPECT_EQ(0, grt_sleep(10 * MS));
+	store(&w.m.stop, 1);
+	grt_waitgroup_wait(&w.m.done);
+	close(w.fd);
+	return 0;
+}
+
+/* Item 13: on one P, a sleep of 10 ms ends beside two that do nothing but short system calls. */
+TEST_F_TIMEOUT(goproc, TestGCFairness, 60)
+{
+	EXPECT_EQ(0, run_procs(1, gc_fairness_main, NULL));
+}
+
 TEST_HARNESS_MAIN
