@@ -151,6 +151,22 @@ static int bad_threads(void *arg)
 	return grt_run_with(&config, report, NULL);
 }
 
+static int bad_slice(void *arg)
+{
+	struct grt_config config = { .size = sizeof(config), .slice_ns = 1000 };
+
+	(void)arg;
+	return grt_run_with(&config, report, NULL);
+}
+
+static int bad_stop_timeout(void *arg)
+{
+	struct grt_config config = { .size = sizeof(config), .stop_timeout_ns = -1 };
+
+	(void)arg;
+	return grt_run_with(&config, report, NULL);
+}
+
 /* Runs @fn in a child without a runtime of its own. */
 static void call_to_death(struct death *d, int (*fn)(void *))
 {
@@ -186,6 +202,9 @@ TEST(bad_config)
 	EXPECT_CONFIG_REFUSED(bad_maxprocs, "grt: maxprocs -1 is not within 1 and 1024\n");
 	EXPECT_CONFIG_REFUSED(bad_threads,
 			      "grt: maxthreads 1048576 is not within 1 and 10000\n");
+	EXPECT_CONFIG_REFUSED(bad_slice,
+			      "grt: slice_ns 1000 is not within 500000 and 100000000\n");
+	EXPECT_CONFIG_REFUSED(bad_stop_timeout, "grt: stop_timeout_ns -1 is negative\n");
 	EXPECT_CONFIG_REFUSED(bad_size,
 			      "grt: grt_run_with: a configuration of 4096 bytes is unknown\n");
 }

@@ -2,6 +2,8 @@
 /*
  * Goroutines that compute for long do not keep others waiting: on gsched wherever they are, on
  * futex when they enter the runtime, which is what their loops do there.
+ *
+ * GRT_ABUSE_MS is how long the C library is abused on each number of Ps (1000).
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -195,31 +197,34 @@ static int abuse_main(void *arg)
 		malloc_loop, malloc_loop, malloc_loop, printf_loop, printf_loop, qsort_loop,
 		make_and_sleep,
 	};
+	const char *ms = getenv("GRT_ABUSE_MS");
+	int64_t end = grt_now() + (ms ? atoll(ms) : 1000) * 1000000;
 	struct hogs h;
-	int i;
 
 	start_hogs(&h, fn, 7);
 	/* Stops of the world and new goroutines with anybody in malloc() or printf(). */
-	for (i = 0; i < 20; i++) {
+	do {
 		EXPECT_EQ(0, grt_stop_world("test"));
 		grt_start_world();
 		grt_sleep(2000000);
-	}
+	} while (grt_now() < end);
 	while (!__atomic_load_n(&h.rounds, __ATOMIC_RELAXED))
 		grt_sleep(1000000);
 	end_hogs(&h);
 	return 0;
 }
 
-/* Goroutines stopped inside the C library hold nobody up but who needs the same lock. */
-TEST(abuse_1)
-{
-	EXPECT_EQ(0, run_procs(1, abuse_main, NULL));
-}
+FIXTURE(abuse) { char unused; };
+FIXTURE_SETUP(abuse) { self->unused = 0; }
+FIXTURE_TEARDOWN(abuse) { }
+FIXTURE_VARIANT(abuse) { int procs; };
+FIXTURE_VARIANT_ADD(abuse, one_p) { 1 };
+FIXTURE_VARIANT_ADD(abuse, three_ps) { 3 };
 
-TEST(abuse_3)
+/* Goroutines stopped inside the C library hold nobody up but who needs the same lock. */
+TEST_F_TIMEOUT(abuse, of_the_c_library, 1800)
 {
-	EXPECT_EQ(0, run_procs(3, abuse_main, NULL));
+	EXPECT_EQ(0, run_procs(variant->procs, abuse_main, NULL));
 }
 
 /* ---- Blocking for a short time, again and again ---- */

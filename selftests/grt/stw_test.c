@@ -341,7 +341,7 @@ static void resize_often(void *arg)
 	int i;
 
 	for (i = 0; i < 300; i++)
-		EXPECT_LT(0, grt_set_maxprocs(3));
+		EXPECT_LT(0, grt_set_maxprocs(3 + i % 2));
 	add(arg, -1);
 }
 
