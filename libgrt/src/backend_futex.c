@@ -149,6 +149,12 @@ static void futex_stop(void)
 
 /* ---- Starting Ms --------------------------------------------------------------------------- */
 
+/* Every M waits for its own goroutine, and there is none to start those. sched.lock held. */
+static bool allidlelocked(void)
+{
+	return sched.nmidlelocked == sched.mcount + sched.nm0;
+}
+
 /*
  * Schedules some M to run @pp, NULL for any idle one; makes a thread if none is parked. With
  * @spinning the caller has counted the M in nspinning. Never blocks for long; any thread.
@@ -182,7 +188,7 @@ static bool startm(struct p *pp, bool spinning)
 		unlock(&sched.lock);
 		return true;
 	}
-	if (sched.mpolicy == GRT_THREADS_FATAL)
+	if (sched.mpolicy == GRT_THREADS_FATAL || allidlelocked())
 		too_many_threads();
 	/* The next M that parks finds the P idle and takes it, if there is work; or the poller. */
 	pput(pp);
@@ -378,18 +384,24 @@ static bool futex_switchto(struct m *mp)
 	return false;
 }
 
-static void incidlelocked(int32_t n)
+/* True: the limit is reached, and no M is left but those that wait for their goroutines. */
+static bool incidlelocked(int32_t n)
 {
+	bool stuck;
+
 	lock(&sched.lock);
 	sched.nmidlelocked += n;
+	stuck = sched.mcount >= sched.maxmcount && allidlelocked();
 	unlock(&sched.lock);
+	return stuck;
 }
 
 static void futex_parklocked(struct m *mp)
 {
 	if (hasp(mp))
 		handoffp(releasep(mp));
-	incidlelocked(1);
+	if (incidlelocked(1) && parkwork())
+		too_many_threads();
 	notesleep(&mp->parknote);
 	noteclear(&mp->parknote);
 	takenextp(mp);

@@ -270,6 +270,19 @@ static void gsched_mexit(struct m *mp)
 		kick();
 }
 
+static int domaininfo(struct gsched_info_domain *d)
+{
+	struct gsched_info a = {
+		.size = sizeof(a),
+		.what = GSCHED_INFO_DOMAIN,
+		.buf = (uintptr_t)d,
+		.buf_size = sizeof(*d),
+	};
+
+	memset(d, 0, sizeof(*d));
+	return ioctl(dev.fd, GSCHED_IOC_INFO, &a) < 0 ? -errno : 0;
+}
+
 /* ---- The template thread ------------------------------------------------------------------- */
 
 /*
@@ -328,6 +341,22 @@ static bool newm(struct prepared *pre)
 	return false;
 }
 
+/*
+ * The kernel misses an M, and there may be no more. That is fatal if the program says so, and if
+ * every M waits for its own goroutine: none is left to start those.
+ */
+static void atlimit(void)
+{
+	struct gsched_info_domain d;
+
+	if (!load_relaxed(&sched.status->starved))
+		return;
+	if (sched.mpolicy == GRT_THREADS_FATAL)
+		too_many_threads();
+	if (!domaininfo(&d) && d.nprivate == d.nr_m)
+		too_many_threads();
+}
+
 /* Makes as many threads as the kernel wants. False: not all of them could be made. */
 static bool makems(struct prepared *pre)
 {
@@ -338,8 +367,7 @@ static bool makems(struct prepared *pre)
 		return true;
 	n = countms(wanted);
 	if (!n) {
-		if (sched.mpolicy == GRT_THREADS_FATAL && load_relaxed(&sched.status->starved))
-			too_many_threads();
+		atlimit();
 		return false;
 	}
 	announce(n);
@@ -523,21 +551,17 @@ static int gsched_setup(int32_t nprocs, const char **what)
 
 int grt_device_counts(struct grt_device_counts *counts)
 {
-	struct gsched_info_domain d = { 0 };
-	struct gsched_info a = {
-		.size = sizeof(a),
-		.what = GSCHED_INFO_DOMAIN,
-		.buf = (uintptr_t)&d,
-		.buf_size = sizeof(d),
-	};
+	struct gsched_info_domain d;
 	struct grt_device_counts c;
+	int err;
 
 	if (load_acquire(&sched.backend) != &backend_gsched)
 		return -ENODEV;
 	if (counts->size < sizeof(counts->size) || counts->size > sizeof(c))
 		return -EINVAL;
-	if (ioctl(dev.fd, GSCHED_IOC_INFO, &a) < 0)
-		return -errno;
+	err = domaininfo(&d);
+	if (err)
+		return err;
 	c = (struct grt_device_counts){
 		.size = counts->size,
 		.blocks = d.blocks,

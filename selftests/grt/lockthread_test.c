@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Goroutines locked to their thread (R32..R38, R52, R65, R106, R112): what Go's proc_test.go asks
- * of LockOSThread (go-semantics section 4, items 3, 4, 7, 22 to 25, 32), and what belongs to a
- * thread.
+ * of LockOSThread (go-semantics section 4, items 3, 4, 7, 22 to 25, 32, 58), and what belongs to
+ * a thread.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -409,6 +409,84 @@ TEST(exit_storm)
 	};
 
 	EXPECT_EQ(300, grt_run_with(&config, exit_storm_main, NULL));
+}
+
+static void sleep_locked(void *arg)
+{
+	(void)arg;
+	grt_lock_thread();
+	for (;;)
+		grt_sleep(1000000);
+}
+
+static int lock_all_threads(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 100; i++)
+		grt_go(sleep_locked, NULL);
+	for (;;)
+		grt_sleep(1000000);
+	return 0;
+}
+
+static int limited(enum grt_thread_policy policy)
+{
+	struct grt_config config = {
+		.size = sizeof(config),
+		.maxprocs = 2,
+		.maxthreads = 10,
+		.thread_policy = policy,
+	};
+
+	return grt_run_with(&config, lock_all_threads, NULL);
+}
+
+static int limited_fatal(void)
+{
+	return limited(GRT_THREADS_FATAL);
+}
+
+static int limited_wait(void)
+{
+	return limited(GRT_THREADS_WAIT);
+}
+
+/* Runs @fn in a process of its own, and has what it says in @text. Its status. */
+static int run_alone(int (*fn)(void), char *text, size_t size)
+{
+	int fds[2], status = -1;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
+
+	pid = pipe(fds) ? -1 : fork();
+	if (pid < 0)
+		exit(KSFT_FAIL);
+	if (!pid) {
+		dup2(fds[1], STDERR_FILENO);
+		unsetenv("GRTTRACEBACK");
+		_exit(fn());
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + len, size - 1 - len)) > 0)
+		len += n;
+	text[len] = '\0';
+	close(fds[0]);
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* Item 58: more locked goroutines than threads are allowed; and with nobody left to wake them. */
+TEST(thread_limit)
+{
+	char text[4096];
+
+	EXPECT_EQ(2 << 8, run_alone(limited_fatal, text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "fatal error: thread exhaustion"));
+	EXPECT_EQ(2 << 8, run_alone(limited_wait, text, sizeof(text)));
+	EXPECT_NE(NULL, strstr(text, "fatal error: thread exhaustion"));
 }
 
 static int main_exits_locked(void *arg)

@@ -13,7 +13,8 @@ typedef struct grt_g grt_g;
 /**
  * enum grt_thread_policy - what happens when a thread is wanted and maxthreads are there
  * @GRT_THREADS_FATAL: "thread exhaustion" ends the process, as in Go
- * @GRT_THREADS_WAIT: goroutines wait until a thread is free again
+ * @GRT_THREADS_WAIT: goroutines wait until a thread is free again. If every thread there may be is
+ *	kept by a goroutine locked to it that waits, none is left to wake those: that is fatal
  */
 enum grt_thread_policy {
 	GRT_THREADS_FATAL	= 0,
