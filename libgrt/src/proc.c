@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend.h"
 
@@ -10,6 +11,14 @@
 #define GFREE_LOW	32	/* ... and goes down, or fills up, to this many */
 
 /* ---- Dead goroutines, with their stacks ---------------------------------------------------- */
+
+/* Puts a dead G on the global list. sched.gflock held. */
+static void gfputone(struct g *gp)
+{
+	gp->schedlink = sched.gfree;
+	sched.gfree = gp;
+	store_relaxed(&sched.ngfree, sched.ngfree + 1);
+}
 
 /* Moves dead Gs of the P to the global list until @keep are left. */
 static void gfputglobal(struct p *pp, uint32_t keep)
@@ -21,9 +30,7 @@ static void gfputglobal(struct p *pp, uint32_t keep)
 		gp = pp->gfree;
 		pp->gfree = gp->schedlink;
 		pp->ngfree--;
-		gp->schedlink = sched.gfree;
-		sched.gfree = gp;
-		store_relaxed(&sched.ngfree, sched.ngfree + 1);
+		gfputone(gp);
 	}
 	unlock(&sched.gflock);
 }
@@ -79,7 +86,7 @@ static struct g *gfget(struct p *pp)
 	return gp;
 }
 
-/* All dead Gs of a P that is to die go to the global list. Stopped world. */
+/* All dead Gs of the P go to the global list. Stopped world. */
 void gfpurge(struct p *pp)
 {
 	gfputglobal(pp, 0);
@@ -102,6 +109,34 @@ static struct g *malg(void)
 		gp->alllink = head;
 	} while (!cas(&sched.allgs, head, gp));
 	return gp;
+}
+
+/* Gives the memory of the stack back; it is there again, as zeroes, when it is touched. */
+static void stackdrop(const struct g *gp)
+{
+	madvise((void *)gp->stack.lo, gp->stack.hi - gp->stack.lo, MADV_DONTNEED);
+}
+
+int grt_free_os_memory(void)
+{
+	struct g *list = NULL, *next, *gp;
+	int err;
+
+	getg_user("grt_free_os_memory");
+	err = foreachp("grt_free_os_memory", gfpurge);
+	/* One at a time: who makes a goroutine meanwhile finds the others. */
+	while ((gp = gfget(NULL))) {
+		stackdrop(gp);
+		gp->schedlink = list;
+		list = gp;
+	}
+	for (gp = list; gp; gp = next) {
+		next = gp->schedlink;
+		lock(&sched.gflock);
+		gfputone(gp);
+		unlock(&sched.gflock);
+	}
+	return err;
 }
 
 /* ---- Start and end ------------------------------------------------------------------------- */

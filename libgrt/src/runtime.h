@@ -432,6 +432,7 @@ struct p *pidleget(void);
 
 int stoptheworld(const char *why);
 void starttheworld(void);
+int foreachp(const char *why, void (*fn)(struct p *pp));
 void badpark(struct m *mp) __noreturn __cold;
 int setmaxprocs(int32_t n, bool byhand);
 

@@ -171,6 +171,27 @@ void starttheworld(void)
 	endstop(gp->m);
 }
 
+/*
+ * Runs @fn for every P at a safe point: nobody is in the middle of anything on it. Go asks each P
+ * to run it when it next schedules, and runs it for idle ones itself. Here the world is stopped for
+ * it, which for idle and sleeping Ps is the same; the others need not look for a request at each
+ * turn. And on gsched nobody but a stopper can have a P that sleeps. @fn does not wait.
+ *
+ * Return: 0; -ETIMEDOUT: @fn was not run.
+ */
+int foreachp(const char *why, void (*fn)(struct p *pp))
+{
+	int err = stoptheworld(why);
+	int32_t i;
+
+	if (err)
+		return err;
+	for (i = 0; i < sched.gomaxprocs; i++)
+		fn(sched.allp[i]);
+	starttheworld();
+	return 0;
+}
+
 /* A goroutine has left its stack with nopreempt set: nobody else could undo that. On g0. */
 void badpark(struct m *mp)
 {

@@ -225,6 +225,64 @@ TEST(dead_goroutines)
 	EXPECT_EQ(0, run_procs(PROCS, dead_main, NULL));
 }
 
+/* ---- Memory ---- */
+
+#define MANY		500
+#define TOUCHED		(64 << 10)
+
+static void touch_stack(void *arg)
+{
+	volatile char deep[TOUCHED];
+	int i;
+
+	for (i = 0; i < TOUCHED; i += 1024)
+		deep[i] = 1;
+	/* So that each has a stack of its own. */
+	grt_sleep(1000000);
+	add(arg, -deep[0]);
+}
+
+/* Bytes of memory that the process has now. */
+static long resident(void)
+{
+	long size = 0, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (fscanf(f, "%ld %ld", &size, &pages) != 2)
+		pages = 0;
+	fclose(f);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+static int free_memory_main(void *arg)
+{
+	int left, i, round;
+	long before;
+
+	for (round = 0; round < 3; round++) {
+		left = MANY;
+		for (i = 0; i < MANY; i++)
+			grt_go(touch_stack, &left);
+		sleep_until_zero(&left);
+		yield_until(grt_num_goroutines() == 1);
+		before = resident();
+		EXPECT_EQ(0, grt_free_os_memory());
+		EXPECT_LT(MANY / 2 * (long)TOUCHED, before - resident());
+	}
+	return 0;
+}
+
+/* Stacks of goroutines that have ended are given back, those too that Ps keep, and used again. */
+TEST(free_memory)
+{
+	EXPECT_EQ(0, run_procs(1, free_memory_main, NULL));
+}
+
+TEST(free_memory_8)
+{
+	EXPECT_EQ(0, run_procs(8, free_memory_main, NULL));
+}
+
 /* ---- All at once ---- */
 
 #define ROUNDS	200

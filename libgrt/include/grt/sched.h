@@ -188,6 +188,18 @@ GRT_API int grt_stop_world(const char *why);
 /** grt_start_world() - end the calling goroutine's grt_stop_world(); fatal if there is none */
 GRT_API void grt_start_world(void);
 
+/**
+ * grt_free_os_memory() - give the memory of stacks that are not in use back to the system
+ *
+ * Goroutines that have ended leave their stacks for others to come. What those had touched stays
+ * with the process until this is called. Stops the world for a moment.
+ *
+ * Context: goroutine.
+ * Return: 0; -ETIMEDOUT as grt_stop_world(): stacks that Ps keep for themselves, up to 63 each,
+ * were left alone.
+ */
+GRT_API int grt_free_os_memory(void);
+
 /** GRT_STW_BUCKETS: number of buckets of a struct grt_stw_times */
 #define GRT_STW_BUCKETS	40
 
