@@ -348,12 +348,17 @@ static bool newm(struct prepared *pre)
 static void atlimit(void)
 {
 	struct gsched_info_domain d;
+	uint32_t ms;
 
 	if (!load_relaxed(&sched.status->starved))
 		return;
 	if (sched.mpolicy == GRT_THREADS_FATAL)
 		too_many_threads();
-	if (!domaininfo(&d) && d.nprivate == d.nr_m)
+	/* Threads that begin or end are counted, and are not among those that the kernel tells. */
+	lock(&sched.lock);
+	ms = sched.mcount + sched.nm0;
+	unlock(&sched.lock);
+	if (!domaininfo(&d) && d.nprivate == ms && ms >= (uint32_t)sched.maxmcount)
 		too_many_threads();
 }
 

@@ -74,10 +74,12 @@ static int counts(void *arg)
 	bool gsched = !strcmp(grt_backend_name(), "gsched");
 
 	(void)arg;
+	/* On another thread than that of grt_run(): one that came out of PARK. */
+	grt_sleep(1000000);
 	EXPECT_EQ(gsched ? 0 : -ENODEV, grt_device_counts(&c));
 	EXPECT_EQ(gsched ? -EINVAL : -ENODEV, grt_device_counts(&bad));
 	if (gsched)
-		EXPECT_LT(0, c.parks + c.wakes + c.blocks);
+		EXPECT_LT(0, c.parks);
 	return 0;
 }
 
