@@ -11,6 +11,7 @@
 #   make check           the tests, on this machine and in virtual machines
 #   make check-full      and what takes long: the debug kernel, long runs (two hours)
 #   make coverage        how much of the module the tests execute
+#   make mutants         break the library and the module in many small ways; tests must notice
 #   make lint            what tools say about the sources, a part of make check
 #   make debugkernel     the kernel that finds faults, for run.sh --kernel debug
 #   make vm              a shell in a virtual machine with everything in it
@@ -89,6 +90,10 @@ lint:
 	selftests/lib/deps.sh check
 	selftests/lib/lint.sh
 
+mutants:
+	selftests/lib/deps.sh check
+	selftests/lib/check.sh build_gcc mutants_library mutants_kernel
+
 debugkernel:
 	selftests/lib/deps.sh full
 	selftests/vm/debugkernel.sh
@@ -101,4 +106,4 @@ bench-vm:
 	selftests/lib/deps.sh bench
 	libgrt/bench/bench-vm.sh
 
-.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check check-full coverage lint debugkernel vm bench-vm
+.PHONY: all libgrt examples kmod install install-libgrt install-config install-kmod clean deps demo check check-full coverage lint mutants debugkernel vm bench-vm

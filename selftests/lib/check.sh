@@ -144,6 +144,30 @@ debugger()
 		--bin "$gdb:$gdb" -- /kselftest/gsched/gdb_test.sh
 }
 
+# The tests that hold with any number of Ps, with so many, here.
+procs()
+{
+	local program
+
+	while read -r program; do
+		env GRT_BACKEND=futex GRT_TEST_PROCS="$1" "$stage_dir/kselftest/grt/$program"
+	done < <(cd "$top/selftests/grt" && grep -l any_procs ./*_test.c | sed 's/\.c$//')
+}
+
+# storm BACKEND: a minute on each number of Ps; and Go's tests with all their rounds.
+storm()
+{
+	env GRT_STORM_MS=60000 GRT_TEST_FULL=1 GRT_BACKEND="$1" bash -c \
+		'for t in storm gochan gotime; do "$0/${t}_test" || status=1; done; exit ${status:-0}' \
+		"${2:-$stage_dir/kselftest/grt}"
+}
+
+# In a guest it is the same, but for where it is.
+storm_guest()
+{
+	guest 2 "$1" bash -c "$(declare -f storm); storm gsched /kselftest/grt"
+}
+
 cost()
 {
 	"$here/cost_test.sh" "$("$top/selftests/vm/build.sh" 6.1)" \
@@ -185,6 +209,8 @@ stages=(
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"cost"
 	"lint $here/lint.sh"
+	"procs_8 procs 8"
+	"procs_64 procs 64"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
@@ -202,6 +228,12 @@ long_stages=(
 	"failnth_file_debug counted 4 failnth_file --module-args border_file=1 -- /kselftest/gsched/failnth_test"
 	"trace_debug counted 1 trace -- /kselftest/gsched/tracefs_test"
 	"idle_debug counted 1 idle -- /kselftest/gsched/idle_test"
+	"mutants_library $top/selftests/mutants/run.py library"
+	"mutants_kernel $top/selftests/mutants/run.py kernel"
+	"procs_1 procs 1"
+	"procs_2 procs 2"
+	"storm_futex storm futex"
+	"storm_gsched storm_guest 6.12"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"preempt_6.12 guest 2 6.12 env GRT_BACKEND=gsched GRT_ABUSE_MS=300000 /kselftest/grt/preempt_test"
 	"storm_6.12 guest 2 6.12 env GRT_BACKEND=gsched GRT_STORM_MS=60000 /kselftest/grt/storm_test"
