@@ -14,7 +14,7 @@
 
 #include "grt_harness.h"
 
-#define PROCS 4
+#define PROCS any_procs(4)
 
 static pid_t tid(void)
 {

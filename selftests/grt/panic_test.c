@@ -8,7 +8,7 @@
 
 #include "grt_harness.h"
 
-#define PROCS 4
+#define PROCS any_procs(4)
 
 FIXTURE(panic) { char unused; };
 FIXTURE_SETUP(panic) { self->unused = 0; }
