@@ -172,9 +172,10 @@ void goreturn(struct g *gp)
 	goexit1();
 }
 
-/* Calls all deferred functions, of whatever scope. */
-static void exitdefers(struct gextra *x)
+/* Calls all deferred functions, of whatever scope; then the goroutine has nothing more here. */
+static void exitdefers(struct g *gp)
 {
+	struct gextra *x = gp->extra;
 	jmp_buf env;
 	struct panic p = { .goexit = true, .link = x->panic, .scope = x->scope, .env = &env };
 	struct defer d;
@@ -185,16 +186,15 @@ static void exitdefers(struct gextra *x)
 		d = x->defers[--x->ndefers];
 		calldeferred(&d, &p);
 	}
+	gextrafree(gp);		/* it looks at p */
 }
 
 void grt_exit(void)
 {
 	struct g *gp = getg_user("grt_exit");
 
-	if (unlikely(gp->extra)) {
-		exitdefers(gp->extra);
-		gextrafree(gp);
-	}
+	if (unlikely(gp->extra))
+		exitdefers(gp);
 	goexit1();
 }
 
