@@ -103,7 +103,8 @@ static void feed_folder(grt_chan *order, FTS *fts)
 	struct entries e = { 0 };
 
 	list_folder(fts, &e);
-	qsort(e.v, e.n, sizeof(*e.v), by_name);
+	if (e.n)
+		qsort(e.v, e.n, sizeof(*e.v), by_name);
 	for (size_t i = 0; i < e.n; i++) {
 		if (e.v[i].err)
 			put_failed(order, e.v[i].name, e.v[i].err);
