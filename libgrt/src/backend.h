@@ -83,6 +83,9 @@ struct backend {
 	/* Starts the threads that are no Ms (R108); and ends them, with the runtime. */
 	void (*start)(void);
 	void (*stop)(void);
+
+	/* In the child of a fork: if the thread is an M, it has no P from now on. */
+	void (*forkchild)(void);
 };
 
 extern const struct backend backend_futex;

@@ -230,14 +230,10 @@ void handoffp(struct p *pp)
 
 /* ---- The table ----------------------------------------------------------------------------- */
 
-/* The child of a fork has one thread of all: whatever it asks of the runtime is an error. */
-static bool forked;
-
-static void forkchild(void)
+static void futex_forkchild(void)
 {
 	struct g *gp = getg();
 
-	forked = true;
 	if (gp)
 		WRITE_ONCE(gp->m->statusline.word, 0);
 }
@@ -253,7 +249,6 @@ static int futex_setup(int32_t nprocs, const char **what)
 		*what = "out of memory";
 		return -ENOMEM;
 	}
-	pthread_atfork(NULL, NULL, forkchild);
 	procresize(nprocs);
 	futexstatus.nr_p = nprocs;
 	lock(&sched.lock);
@@ -420,8 +415,6 @@ static void futex_startlocked(struct m *mp, struct m *lockedm)
 static void futex_acquire(struct m *mp)
 {
 	(void)mp;
-	if (forked)
-		fatal("the runtime does not exist in a forked child");
 	fatal("call into the runtime between grt_block_begin and grt_block_end");
 }
 
@@ -681,4 +674,5 @@ const struct backend backend_futex = {
 	.blockend	= futex_blockend,
 	.start		= futex_start,
 	.stop		= futex_stop,
+	.forkchild	= futex_forkchild,
 };

@@ -468,7 +468,7 @@ static void gsched_stop(void)
 /* ---- Set-up -------------------------------------------------------------------------------- */
 
 /* The ranges are not inherited: the child finds zeroes, and so no P, instead of a fault. */
-static void forkchild(void)
+static void gsched_forkchild(void)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
 
@@ -548,7 +548,6 @@ static int gsched_setup(int32_t nprocs, const char **what)
 	}
 	/* A P has use and there is no M: the poller is one (protocol 3.5). */
 	netpolladd(dev.fd, EPOLLPRI);
-	pthread_atfork(NULL, NULL, forkchild);
 	return 0;
 }
 
@@ -602,4 +601,5 @@ const struct backend backend_gsched = {
 	.startworld	= gsched_startworld,
 	.resize		= gsched_resize,
 	.stop		= gsched_stop,
+	.forkchild	= gsched_forkchild,
 };

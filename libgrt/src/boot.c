@@ -173,6 +173,7 @@ static void schedinit(const struct grt_config *c)
 	netpollinit();
 	cgroupinit();
 	backendinit(firstprocs(c));
+	forkinit();
 	minit(&m0);
 	sched.backend->mstart(&m0);
 }
@@ -210,6 +211,7 @@ static void gomain(void *unused)
 	runinittasks();
 	unlockosthread();
 	grt_try(runmain, NULL);
+	forkcheck();
 	waitpanics();
 	endruntime();
 }

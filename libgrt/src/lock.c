@@ -47,6 +47,7 @@ static void lock_slow(struct grt_lock *l, uint32_t v)
 	uint32_t wait = v;	/* sleeping once we have slept: others may sleep too */
 	int i, j;
 
+	forkcheck();
 	for (;;) {
 		for (i = 0; i < ACTIVE_SPIN; i++) {
 			if (load_relaxed(&l->key) == unlocked && cas(&l->key, unlocked, wait))
@@ -116,6 +117,7 @@ bool notetsleep(struct note *n, int64_t deadline)
 	while (!load_acquire(&n->key)) {
 		if (deadline != GRT_FOREVER && nanotime() >= deadline)
 			return false;
+		forkcheck();
 		futexsleep(&n->key, 0, deadline);
 	}
 	return true;

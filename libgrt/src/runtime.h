@@ -277,6 +277,7 @@ extern struct sched sched;
 /* ---- The entry protocol -------------------------------------------------------------------- */
 
 void acquirem_slow(struct m *mp);
+void forkcheck(void);		/* fork.c */
 void gopreempt(void);
 
 /*
@@ -294,8 +295,10 @@ static inline struct m *acquirem(void)
 	struct g *gp = getg();
 	struct m *mp;
 
-	if (unlikely(!gp))
+	if (unlikely(!gp)) {
+		forkcheck();
 		return NULL;
+	}
 	mp = gp->m;
 	WRITE_ONCE(mp->hint->nopreempt, mp->hint->nopreempt + 1);
 	barrier();
@@ -481,6 +484,11 @@ void netpollbreak(void);
 void netpolladd(int fd, uint32_t events);
 bool netpollwanted(void);
 void netpoll(int64_t until);
+
+/* ---- fork.c -------------------------------------------------------------------------------- */
+
+void forkinit(void);
+/* forkcheck() - fatal in the child of a fork. Any thread */
 
 /* ---- lock.c -------------------------------------------------------------------------------- */
 

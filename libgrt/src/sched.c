@@ -72,6 +72,7 @@ static void dropg(struct m *mp, struct g *gp)
 /* An M without a P in runtime code: a debugger let it pass the border. It waits for its turn. */
 void acquirem_slow(struct m *mp)
 {
+	forkcheck();
 	sched.backend->acquire(mp);
 }
 

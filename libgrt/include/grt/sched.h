@@ -1,5 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Goroutines: the runtime's life, starting, yielding, parking. */
+/*
+ * Goroutines: the runtime's life, starting, yielding, parking.
+ *
+ * Thread-local variables: a goroutine that parks, yields or waits may come back on another thread.
+ * The compiler does not know: within one function it may use the address of a thread-local
+ * variable, and so errno and pthread_self(), that it computed before. Reach them through a function
+ * that is not inlined, or lock the goroutine to its thread.
+ *
+ * Signal handlers may call grt_self(), grt_self_id(), grt_now(), grt_num_goroutines() and
+ * grt_backend_name(), and no other function of the library: the code they interrupt may hold the
+ * runtime's locks. To wake a goroutine, a handler writes to a pipe or eventfd that it reads.
+ *
+ * After fork() the child may only call exec functions and _exit(): whatever else it asks of the
+ * runtime is fatal. posix_spawn() is as good as anywhere.
+ */
 #ifndef GRT_SCHED_H
 #define GRT_SCHED_H
 
