@@ -13,7 +13,7 @@ static struct {
 	struct grt_init_task *first;
 	struct grt_init_task *last;
 	bool done;
-} tasks;
+} tasks = { .lock = LOCK_INIT(LOCKRANK_INITTASKS) };
 
 static struct grt_init_task *taketask(void)
 {

@@ -19,6 +19,9 @@
 /* In the order in which they are taken. */
 #define LOCKRANKS(R)						\
 	R(LOCKRANK_LEAF,	"leaf")				\
+	R(LOCKRANK_INITTASKS,	"inittasks")			\
+	R(LOCKRANK_WORLD,	"world")			\
+	R(LOCKRANK_PAUSES,	"pauses")			\
 	R(LOCKRANK_CHAN,	"chan")				\
 	R(LOCKRANK_WAITGROUP,	"waitgroup")			\
 	R(LOCKRANK_TIMERS,	"timers")			\

@@ -214,6 +214,7 @@ static void goexit0(struct g *gp)
 	struct p *pp = getp(mp);
 	bool locked = gp->lockedm;
 
+	fiberend(&gp->fiber);
 	casgstatus(gp, Grunning, Gdead);
 	gp->m = NULL;
 	mp->curg = NULL;
@@ -231,6 +232,7 @@ static void goexit0(struct g *gp)
 
 void goexit1(void)
 {
+	fiberlast(&getg()->fiber);
 	acquirem();
 	mcall(goexit0);
 	__builtin_unreachable();

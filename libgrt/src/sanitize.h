@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells the sanitizers about changes of stacks; nothing in an ordinary build.
+ * Tells the sanitizers, and Valgrind, about stacks; nothing in an ordinary build.
  *
  *	fiberinit()	@gp has a stack, or the thread's own is that of @gp
  *	fiberleave()	@from is about to leave its stack for that of @to
  *	fiberarrive()	@gp is on its stack again, or for the first time
+ *	fiberlast()	@gp is about to leave its stack for the last time
+ *	fiberend()	it has; on another stack
+ *
+ * ThreadSanitizer counts the calls of each stack. g0 leaves its stack without returning from any,
+ * so the library is built without these counts (Makefile), or they would overflow.
  */
 #ifndef GRT_SRC_SANITIZE_H
 #define GRT_SRC_SANITIZE_H
@@ -31,6 +36,7 @@ struct fiber {
 	void *fakestack;
 	const void *bottom;
 	size_t size;
+	bool last;
 #endif
 #ifdef GRT_TSAN
 	void *tsan;
@@ -47,11 +53,12 @@ static inline void fiberinit(struct fiber *f, void *bottom, size_t size, bool th
 	f->fakestack = NULL;
 	f->bottom = bottom;
 	f->size = size;
+	f->last = false;
 #endif
 #ifdef GRT_TSAN
 	if (thread)
 		f->tsan = __tsan_get_current_fiber();
-	else if (!f->tsan)
+	else
 		f->tsan = __tsan_create_fiber(0);
 #endif
 }
@@ -61,7 +68,7 @@ static inline void fiberleave(struct fiber *from, struct fiber *to)
 	(void)from;
 	(void)to;
 #ifdef GRT_ASAN
-	__sanitizer_start_switch_fiber(&from->fakestack, to->bottom, to->size);
+	__sanitizer_start_switch_fiber(from->last ? NULL : &from->fakestack, to->bottom, to->size);
 #endif
 #ifdef GRT_TSAN
 	__tsan_switch_to_fiber(to->tsan, 0);
@@ -73,6 +80,23 @@ static inline void fiberarrive(struct fiber *f)
 	(void)f;
 #ifdef GRT_ASAN
 	__sanitizer_finish_switch_fiber(f->fakestack, NULL, NULL);
+#endif
+}
+
+static inline void fiberlast(struct fiber *f)
+{
+	(void)f;
+#ifdef GRT_ASAN
+	f->last = true;
+#endif
+}
+
+static inline void fiberend(struct fiber *f)
+{
+	(void)f;
+#ifdef GRT_TSAN
+	__tsan_destroy_fiber(f->tsan);
+	f->tsan = NULL;
 #endif
 }
 

@@ -24,7 +24,7 @@ static struct {
 	struct grt_lock lock;
 	bool held;
 	struct gqueue waiting;
-} worldsema;
+} worldsema = { .lock = LOCK_INIT(LOCKRANK_WORLD) };
 
 static void worldacquire(struct g *gp)
 {
@@ -57,7 +57,7 @@ static struct {
 	struct grt_lock lock;
 	struct grt_stw_stats stats;
 	int64_t since;		/* stopper: when it began */
-} pauses;
+} pauses = { .lock = LOCK_INIT(LOCKRANK_PAUSES) };
 
 static struct g *stopg;		/* stopper: the goroutine */
 
