@@ -7,8 +7,8 @@
  * has ordinary memory of the same layout. The scheduler reads those words and asks the backend only
  * for what changes the owner of a P.
  *
- * All but setup, wake, start, stop and the three about the world run on the g0 of an M with
- * nopreempt 1.
+ * All but setup, wake, start, stop, lookdead and the three about the world run on the g0 of an M
+ * with nopreempt 1.
  */
 #ifndef GRT_SRC_BACKEND_H
 #define GRT_SRC_BACKEND_H
@@ -83,6 +83,8 @@ struct backend {
 	/* Starts the threads that are no Ms (R108); and ends them, with the runtime. */
 	void (*start)(void);
 	void (*stop)(void);
+	/* Has one of them call checkdead(). Any thread. */
+	void (*lookdead)(void);
 
 	/* In the child of a fork: if the thread is an M, it has no P from now on. */
 	void (*forkchild)(void);

@@ -124,15 +124,22 @@ static struct p *takewanted(void)
 static void templatethread(void)
 {
 	struct p *pp, *next;
+	int wait = -1;
 
 	while (!load_seqcst(&sched.exiting)) {
-		notesleep(&template.note);
+		notetsleep(&template.note, wait < 0 ? GRT_FOREVER : nanotime() + wait * 1000000LL);
 		noteclear(&template.note);
 		for (pp = takewanted(); pp; pp = next) {
 			next = pp->link;
 			newm1(pp);
 		}
+		wait = checkdead();
 	}
+}
+
+static void futex_lookdead(void)
+{
+	notewakeup(&template.note);
 }
 
 static void futex_start(void)
@@ -183,7 +190,7 @@ static bool startm(struct p *pp, bool spinning)
 		return true;
 	}
 	if (sched.mcount < sched.maxmcount) {
-		sched.mcount++;
+		store_seqcst(&sched.mcount, sched.mcount + 1);
 		newm(pp, spinning);
 		unlock(&sched.lock);
 		return true;
@@ -674,5 +681,6 @@ const struct backend backend_futex = {
 	.blockend	= futex_blockend,
 	.start		= futex_start,
 	.stop		= futex_stop,
+	.lookdead	= futex_lookdead,
 	.forkchild	= futex_forkchild,
 };

@@ -152,6 +152,7 @@ static void gsched_startlocked(struct m *mp, struct m *lockedm)
 	int err;
 
 	store_release(&lockedm->lockedready, true);
+	mstops(1);
 	err = call(GSCHED_IOC_SWITCH, &sw);
 	if (err == -EAGAIN || err == -ENOENT)
 		call(GSCHED_IOC_UNPARK, &un);
@@ -159,6 +160,7 @@ static void gsched_startlocked(struct m *mp, struct m *lockedm)
 		gsched_park(mp, GRT_FOREVER);
 	else
 		mp->respin = true;
+	mstops(-1);
 }
 
 /*
@@ -323,7 +325,7 @@ static int32_t countms(int32_t n)
 	room = sched.maxmcount - sched.mcount;
 	if (n > room)
 		n = room;
-	sched.mcount += n;
+	store_seqcst(&sched.mcount, sched.mcount + n);
 	unlock(&sched.lock);
 	return n;
 }
@@ -438,12 +440,15 @@ static void templatethread(void)
 	struct prepared pre = { .n = 0 };
 	uint64_t count;
 	bool all = true;
+	int wait = -1;
 	int ms;
 
 	prepare(&pre);
 	while (!load_seqcst(&sched.exiting)) {
 		store_seqcst(&dev.waits, !all);
 		ms = lookms();
+		if (wait >= 0 && (ms < 0 || ms > wait))
+			ms = wait;
 		poll(fds, all ? 2 : 1, all ? ms : BACKOFF_MS);
 		store_relaxed(&dev.waits, false);
 		if ((fds[0].revents & POLLIN) && read(dev.kickfd, &count, sizeof(count)) < 0)
@@ -452,6 +457,7 @@ static void templatethread(void)
 			fatal("gsched: the domain was closed under the runtime");
 		all = makems(&pre);
 		prepare(&pre);
+		wait = checkdead();
 	}
 }
 
@@ -601,5 +607,6 @@ const struct backend backend_gsched = {
 	.startworld	= gsched_startworld,
 	.resize		= gsched_resize,
 	.stop		= gsched_stop,
+	.lookdead	= kick,
 	.forkchild	= gsched_forkchild,
 };

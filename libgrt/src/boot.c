@@ -231,8 +231,9 @@ static void newmain(uintptr_t gopc)
 static void m0end(void)
 {
 	lock(&sched.lock);
-	sched.nm0 = 0;
+	store_seqcst(&sched.nm0, 0);
 	unlock(&sched.lock);
+	suspectdead();
 	notesleep(&sched.end);
 }
 

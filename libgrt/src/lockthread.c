@@ -91,6 +91,7 @@ void stoplockedm(struct m *mp)
 	/* Whoever gets the P looks for what it was owed for. */
 	mp->owewake = false;
 	mp->respin = false;
+	mstops(1);
 	sched.backend->parklocked(mp);
 	if (load_relaxed(&gp->status) != Grunnable)
 		fatal("stoplockedm: not runnable");
@@ -103,5 +104,6 @@ void startlockedm(struct m *mp, struct g *gp)
 
 	if (lockedm == mp)
 		fatal("startlockedm: locked to me");
+	mstops(-1);	/* for lockedm */
 	sched.backend->startlocked(mp, lockedm);
 }

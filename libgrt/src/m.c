@@ -137,10 +137,12 @@ static void mput_free(struct m *mp)
 		mp->schedlink = sched.freem;
 		sched.freem = mp;
 	}
-	sched.mcount--;
+	store_seqcst(&sched.mcount, sched.mcount - 1);
 	unlock(&sched.lock);
 	if (exiting)
 		pthread_detach(pthread_self());
+	else
+		suspectdead();
 }
 
 /* Nobody will take an M any more. */
@@ -246,4 +248,5 @@ void newsysthread(void (*fn)(void))
 	if (err)
 		fatal_setup("cannot create a thread: %s", strerror(err));
 	pthread_detach(thread);
+	xadd(&sched.nsysthreads, 1);
 }

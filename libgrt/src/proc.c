@@ -198,13 +198,17 @@ struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gop
 	return gp;
 }
 
-/* Starts a goroutine, next on this P; from a thread without one on the global queue. */
-void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
+/*
+ * Starts a goroutine, next on this P; from a thread without one on the global queue. Return: false
+ * on such a thread.
+ */
+bool newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc)
 {
 	struct m *mp = acquirem();
 
 	putrunnable(mp, newproc1(mp, fn, arg, gopc));
 	releasem(mp);
+	return mp;
 }
 
 /* On g0: the goroutine has ended. */
@@ -257,7 +261,8 @@ int grt_go(void (*fn)(void *arg), void *arg)
 		return -ESRCH;
 	if (!fn)
 		fatal("go of nil func value");
-	newproc(fn, arg, (uintptr_t)__builtin_return_address(0));
+	if (unlikely(!newproc(fn, arg, (uintptr_t)__builtin_return_address(0))))
+		foreigncall();
 	return 0;
 }
 

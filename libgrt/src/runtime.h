@@ -257,9 +257,12 @@ struct sched {
 	uint32_t nmidle;			/* L: futex */
 	struct m *allm;				/* L; read by anyone, never shrinks */
 	struct m *freem;			/* L: their threads have ended, or are about to */
-	int32_t mcount;				/* L: threads of Ms that exist, but for m0 */
-	int32_t nm0;				/* L: 1 while m0 is an M */
+	int32_t mcount;				/* L: threads of Ms that exist, but for m0; A: read */
+	int32_t nm0;				/* L: 1 while m0 is an M; A: read */
 	int32_t nmidlelocked;			/* L: futex: Ms that wait for their goroutine */
+	int32_t nsysthreads;			/* A: threads that are no Ms (R108) */
+	int32_t nmstopped;			/* A: Ms with nothing to do, see checkdead.c */
+	bool foreign;				/* A: a thread that is no M made a G ready */
 
 	struct grt_lock gflock __cacheline_aligned;
 	struct g *gfree;			/* gflock: dead Gs with stacks */
@@ -368,7 +371,7 @@ static inline uint32_t npidle(void)
 /* ---- proc.c -------------------------------------------------------------------------------- */
 
 struct g *newproc1(struct m *mp, void (*fn)(void *arg), void *arg, uintptr_t gopc);
-void newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
+bool newproc(void (*fn)(void *arg), void *arg, uintptr_t gopc);
 void gostart(void) __noreturn;
 /* goexit1() - the calling goroutine ends now; what it deferred is not called */
 void goexit1(void) __noreturn;
@@ -512,6 +515,16 @@ void gopanic(const char *fmt, ...) __noreturn __cold __printf(1, 2);
 void goreturn(struct g *gp) __noreturn;
 /* waitpanics() - the main goroutine is done: waits for others that panic (R95) */
 void waitpanics(void);
+
+/* ---- checkdead.c --------------------------------------------------------------------------- */
+
+/* mstops() - an M goes to sleep with nothing to do (1), or is back (-1) */
+void mstops(int32_t n);
+/* suspectdead() - the last M that runs may have gone: looks whether it was, and has that checked */
+void suspectdead(void);
+/* foreigncall() - a thread that is not the runtime's has made a goroutine runnable */
+void foreigncall(void);
+int checkdead(void);
 
 /* ---- traceback.c --------------------------------------------------------------------------- */
 

@@ -310,12 +310,16 @@ static bool pollm(struct m *mp)
 void stopm(struct m *mp)
 {
 	int64_t deadline = GRT_FOREVER;
+	bool handed;
 
 	if (mp->spinning)
 		fatal("stopm: spinning");
 	if (sched.backend->surplus())
 		deadline = nanotime() + SURPLUS_NS;
-	if (!sched.backend->park(mp, deadline))
+	mstops(1);
+	handed = sched.backend->park(mp, deadline);
+	mstops(-1);
+	if (!handed)
 		mexit();
 }
 
@@ -325,12 +329,18 @@ void stopm(struct m *mp)
  */
 static bool runwaiting(struct m *mp)
 {
+	bool switched;
+
 	if (likely(!load_relaxed(&sched.status->nwaiting)))
 		return false;
 	if (mp->spinning)
 		resetspinning(mp);
-	if (!sched.backend->surplus())
-		return sched.backend->switchto(mp);
+	if (!sched.backend->surplus()) {
+		mstops(1);
+		switched = sched.backend->switchto(mp);
+		mstops(-1);
+		return switched;
+	}
 	/* PARK hands the P to the oldest, too, and has a deadline, after which the M ends. */
 	stopm(mp);
 	return true;
@@ -518,6 +528,8 @@ void goready(struct g *gp)
 {
 	struct m *mp = acquirem();
 
+	if (unlikely(!mp))
+		foreigncall();
 	casgstatus(gp, Gwaiting, Grunnable);
 	putrunnable(mp, gp);
 	releasem(mp);

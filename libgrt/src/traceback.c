@@ -144,9 +144,43 @@ struct g *usergoroutine(void)
 	return gp;
 }
 
+/* C18, in Go's words. */
+static const char *const waitreasons[GRT_WAIT_NR] = {
+	[GRT_WAIT_SLEEP]		= "sleep",
+	[GRT_WAIT_CHAN_RECEIVE]		= "chan receive",
+	[GRT_WAIT_CHAN_SEND]		= "chan send",
+	[GRT_WAIT_CHAN_RECEIVE_NIL]	= "chan receive (nil chan)",
+	[GRT_WAIT_CHAN_SEND_NIL]	= "chan send (nil chan)",
+	[GRT_WAIT_SELECT]		= "select",
+	[GRT_WAIT_SELECT_NO_CASES]	= "select (no cases)",
+	[GRT_WAIT_IO]			= "IO wait",
+	[GRT_WAIT_SEMACQUIRE]		= "semacquire",
+	[GRT_WAIT_MUTEX]		= "sync.Mutex.Lock",
+	[GRT_WAIT_RWMUTEX_RLOCK]	= "sync.RWMutex.RLock",
+	[GRT_WAIT_RWMUTEX_LOCK]		= "sync.RWMutex.Lock",
+	[GRT_WAIT_COND]			= "sync.Cond.Wait",
+	[GRT_WAIT_WAITGROUP]		= "sync.WaitGroup.Wait",
+	[GRT_WAIT_PREEMPTED]		= "preempted",
+	[GRT_WAIT_STOP_WORLD]		= "stopping the world",
+	[GRT_WAIT_PANIC]		= "panicwait",
+	[GRT_WAIT_USER]			= "user wait",
+};
+
+static const char *waitreason(const struct g *gp)
+{
+	const char *why = NULL;
+
+	if (load_relaxed(&gp->status) != Gwaiting)
+		return "running";
+	if (gp->waitreason < GRT_WAIT_NR)
+		why = waitreasons[gp->waitreason];
+	return why ? why : "waiting";
+}
+
 void textgoroutine(struct text *t, const struct g *gp)
 {
-	text(t, "goroutine %lu [running]:\n", gp->goid);
+	text(t, "goroutine %lu ", gp->goid);
+	text(t, "[%s%s]:\n", waitreason(gp), gp->lockedm ? ", locked to thread" : "");
 }
 
 void textcreated(struct text *t, const struct g *gp)

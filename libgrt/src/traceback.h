@@ -14,7 +14,7 @@ struct text {
 void text(struct text *t, const char *fmt, ...) __printf(2, 3);
 /* Any length. */
 void textstr(struct text *t, const char *s);
-/* "goroutine 7 [running]:" */
+/* "goroutine 7 [running]:", or what it waits for */
 void textgoroutine(struct text *t, const struct g *gp);
 /* The frames of the caller's stack, from the one that goes on at @pc. */
 void textframes(struct text *t, uintptr_t pc);
