@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What few goroutines have. All of it is written by the goroutine itself. */
+/*
+ * What few goroutines have. All of it is written by the goroutine itself, or by who makes it before
+ * anybody else sees it.
+ */
 #ifndef GRT_SRC_GEXTRA_H
 #define GRT_SRC_GEXTRA_H
 
@@ -8,6 +11,12 @@
 #include "runtime.h"
 
 struct scope;
+
+/* Of the C++ ABI: the exceptions that a thread handles, and how many are in flight. */
+struct cxxglobals {
+	void *caught;
+	unsigned int uncaught;
+};
 
 struct defer {
 	void (*fn)(void *arg);
@@ -22,6 +31,7 @@ struct scope {
 	bool deferred;		/* the function is itself a deferred one */
 	bool recovered;		/* a function deferred in it recovered from a panic */
 	bool ended;
+	struct cxxglobals cxx;	/* when it began */
 	jmp_buf env;		/* where it goes on then */
 };
 
@@ -36,6 +46,12 @@ struct panic {
 	jmp_buf *env;		/* goexit: where it goes on when it is returned to */
 };
 
+/* The control words of SSE and x87. */
+struct fpwords {
+	uint32_t mxcsr;
+	uint16_t x87;
+};
+
 struct gextra {
 	struct defer *defers;	/* first or grown */
 	uint32_t ndefers;
@@ -44,11 +60,22 @@ struct gextra {
 	struct scope *scope;	/* the innermost */
 	struct panic *panic;	/* the last that began */
 	char *recovered;	/* text of the panic that was recovered from last */
+
+	char name[GRT_NAME_SIZE];
+	bool ownfp;		/* it has control words of its own: ... */
+	struct fpwords fp;	/* ... these, while it does not run */
+	struct fpwords threadfp;	/* and those of the thread, while it does */
 };
 
+struct gextra *gextraalloc(void);
 /* gextra() - that of @gp, the caller; made at the first call */
 struct gextra *gextra(struct g *gp);
 /* gextrafree() - the caller ends: frees what it has */
 void gextrafree(struct g *gp);
+
+/* fpload() - the goroutine begins to run, or goes on: its control words take effect */
+void fpload(struct gextra *x);
+/* fpunload() - it leaves its thread: the thread has its own again */
+void fpunload(struct gextra *x);
 
 #endif /* GRT_SRC_GEXTRA_H */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "carry.h"
 
 _Static_assert(offsetof(struct g, sched.sp) == G_SCHED_SP, "switch.S and struct g disagree");
 
@@ -37,12 +38,15 @@ void mcall(void (*fn)(struct g *gp))
 {
 	struct g *gp = getg();
 	struct g *g0 = gp->m->g0;
+	struct carried c;
 
 	gp->m->mcallfn = fn;
+	carryout(gp, &c);
 	setg(g0);
 	fiberleave(&gp->fiber, &g0->fiber);
 	grt_mcall(gp, mcall_g0, g0);
 	fiberarrive(&gp->fiber);
+	carryin(gp, &c);
 }
 
 void gogo(struct g *gp)

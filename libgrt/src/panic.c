@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gextra.h"
+#include "carry.h"
 #include "traceback.h"
 
 /* A: panics that run deferred functions: the main goroutine waits for them (R95). */
@@ -24,19 +24,22 @@ static uint32_t runningpanicdefers;
 
 /* ---- Where it is kept ---------------------------------------------------------------------- */
 
-struct gextra *gextra(struct g *gp)
+struct gextra *gextraalloc(void)
 {
-	struct gextra *x = gp->extra;
+	struct gextra *x = calloc(1, sizeof(*x));
 
-	if (x)
-		return x;
-	x = calloc(1, sizeof(*x));
 	if (!x)
-		fatal("out of memory: no memory for a deferred function");
+		fatal("out of memory: no memory for what a goroutine has of its own");
 	x->defers = x->first;
 	x->capdefers = sizeof(x->first) / sizeof(x->first[0]);
-	gp->extra = x;
 	return x;
+}
+
+struct gextra *gextra(struct g *gp)
+{
+	if (!gp->extra)
+		gp->extra = gextraalloc();
+	return gp->extra;
 }
 
 static void growdefers(struct gextra *x)
@@ -76,6 +79,8 @@ void gextrafree(struct g *gp)
 
 	while (x->panic)
 		droppanic(x);
+	if (x->ownfp)
+		fpunload(x);
 	free(x->recovered);
 	if (x->defers != x->first)
 		free(x->defers);
@@ -144,6 +149,7 @@ static void callscope(struct scope *s, void (*fn)(void *arg), void *arg)
 
 	s->outer = x->scope;
 	s->depth = depth(s->outer) + 1;
+	s->cxx = cxxnow();
 	x->scope = s;
 	if (!_setjmp(s->env))
 		fn(arg);
@@ -247,6 +253,7 @@ static void __noreturn recovery(struct g *gp, struct scope *s)
 	x->scope = s;
 	if (!s)
 		goreturn(gp);
+	cxxreturn(s->cxx);
 	s->recovered = true;
 	_longjmp(s->env, 1);
 }

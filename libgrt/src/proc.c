@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "backend.h"
+#include "carry.h"
 
 #define GFREE_HIGH	64	/* C10: a P keeps fewer dead Gs than this ... */
 #define GFREE_LOW	32	/* ... and goes down, or fills up, to this many */
@@ -236,6 +237,7 @@ static void goexit0(struct g *gp)
 
 void goexit1(void)
 {
+	cxxreturn((struct cxxglobals){ 0 });
 	fiberlast(&getg()->fiber);
 	acquirem();
 	mcall(goexit0);
@@ -248,6 +250,8 @@ void gostart(void)
 	struct g *gp = getg();
 
 	fiberarrive(&gp->fiber);
+	if (unlikely(gp->extra) && gp->extra->ownfp)
+		fpload(gp->extra);
 	releasem(gp->m);
 	gp->startfn(gp->startarg);
 	if (unlikely(gp->extra))

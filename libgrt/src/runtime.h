@@ -351,6 +351,8 @@ void goparkunlock(struct grt_lock *l, enum grt_wait_reason why);
 /* goready() - a parked goroutine becomes runnable, next on this P. Any thread */
 void goready(struct g *gp);
 void putrunnable(struct m *mp, struct g *gp);
+/* startparked() - @gp, which nobody has seen yet, waits for grt_ready() before it begins */
+void startparked(struct g *gp);
 void wakep(void);
 void casgstatus(struct g *gp, enum gstatus old, enum gstatus new);
 void schedule(void) __noreturn;

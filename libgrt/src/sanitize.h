@@ -22,6 +22,7 @@
 
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define GRT_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -54,6 +55,9 @@ static inline void fiberinit(struct fiber *f, void *bottom, size_t size, bool th
 	f->bottom = bottom;
 	f->size = size;
 	f->last = false;
+	/* Who had the stack before may have left it from deep inside. */
+	if (!thread)
+		__asan_unpoison_memory_region(bottom, size);
 #endif
 #ifdef GRT_TSAN
 	if (thread)

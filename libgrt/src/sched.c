@@ -657,6 +657,15 @@ int grt_park(bool (*commit)(grt_g *g, void *arg), void *arg, enum grt_wait_reaso
 	}
 }
 
+void startparked(struct g *gp)
+{
+	uint64_t seq = (load_relaxed(&gp->park) & ~(uint64_t)PARK_STATE) + PARK_SEQ;
+
+	gp->waitreason = GRT_WAIT_USER;
+	casgstatus(gp, Grunnable, Gwaiting);
+	store_release(&gp->park, seq | PARK_WAITING);
+}
+
 void grt_ready(grt_g *g)
 {
 	struct g *gp = (struct g *)g;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include "gextra.h"
 #include "traceback.h"
 
 #define MAX_FRAMES	100	/* as Go's */
@@ -180,6 +181,8 @@ static const char *waitreason(const struct g *gp)
 void textgoroutine(struct text *t, const struct g *gp)
 {
 	text(t, "goroutine %lu ", gp->goid);
+	if (gp->extra && *gp->extra->name)
+		text(t, "\"%s\" ", gp->extra->name);
 	text(t, "[%s%s]:\n", waitreason(gp), gp->lockedm ? ", locked to thread" : "");
 }
 

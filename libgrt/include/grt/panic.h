@@ -27,7 +27,8 @@
  *	failed = grt_try(job, NULL);
  *
  * What a panic skips, it skips as longjmp() does: no destructor of a C++ object and no cleanup of
- * the compiler's runs for the frames in between. Deferred functions do.
+ * the compiler's runs for the frames in between. Deferred functions do, and C++ exceptions whose
+ * handlers are skipped are freed.
  */
 #ifndef GRT_PANIC_H
 #define GRT_PANIC_H

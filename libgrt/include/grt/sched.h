@@ -21,7 +21,7 @@
 
 GRT_BEGIN_DECLS
 
-/** grt_g: a goroutine; opaque. Valid from grt_park()'s commit until its grt_ready() */
+/** grt_g: a goroutine; opaque. Valid from grt_park()'s commit, or its start, to grt_ready() */
 typedef struct grt_g grt_g;
 
 /**
@@ -128,6 +128,49 @@ GRT_API void grt_init_add(struct grt_init_task *task);
  * Return: 0; -ESRCH when no runtime has been started.
  */
 GRT_API int grt_go(void (*fn)(void *arg), void *arg);
+
+/** GRT_NAME_SIZE: bytes of a goroutine's name, with the byte 0 at its end */
+#define GRT_NAME_SIZE	32
+
+/** GRT_ATTR_FP: @mxcsr and @x87cw of struct grt_attr are set */
+#define GRT_ATTR_FP	(1U << 0)
+
+/**
+ * struct grt_attr - what a goroutine can have; a field that is 0 has its default
+ * @size: sizeof(struct grt_attr) as the caller knows it
+ * @name: shown in traces; cut off at GRT_NAME_SIZE. Copied. Default: none
+ * @flags: GRT_ATTR_*
+ * @mxcsr: with GRT_ATTR_FP: control and status of SSE arithmetic it begins with: rounding, what is
+ *	masked, denormals. Both words go with the goroutine then, with what it changes in them.
+ *	Default: they are the thread's, and a goroutine that changes them must undo that before it
+ *	calls anything that may park
+ * @x87cw: likewise the control word of the x87
+ * @parked: where to put the goroutine, which does not begin before grt_ready() is called for it.
+ *	Default: NULL, it is runnable at once
+ */
+struct grt_attr {
+	size_t size;
+	const char *name;
+	uint32_t flags;
+	uint32_t mxcsr;
+	uint16_t x87cw;
+	/* private: 0 */
+	uint16_t reserved[3];
+	/* public: */
+	grt_g **parked;
+};
+
+/**
+ * grt_go_with() - grt_go() with attributes
+ * @attr: attributes; NULL: none
+ * @fn: what it runs
+ * @arg: passed to @fn
+ *
+ * Any thread, while the runtime lives.
+ * Return: 0; -ESRCH as grt_go(); -EINVAL: a size, flag, or bits of mxcsr that are unknown, or words
+ * without their flag.
+ */
+GRT_API int grt_go_with(const struct grt_attr *attr, void (*fn)(void *arg), void *arg);
 
 /** grt_yield() - let other goroutines run; the caller goes to the end of the global queue */
 GRT_API void grt_yield(void);
