@@ -12,7 +12,8 @@
 #include "backend.h"
 #include "cgroup.h"
 
-static bool updating;	/* A: a goroutine is on its way to change the number */
+static bool updating;		/* A: a goroutine is on its way to change the number */
+static int64_t retrywhen;	/* A: not before this, after a failure */
 
 static int32_t ncpus(void)
 {
@@ -78,15 +79,19 @@ bool procsfollow(void)
 
 static void update(void *n)
 {
-	setmaxprocs((intptr_t)n, false);
+	if (setmaxprocs((intptr_t)n, false) < 0)
+		store_relaxed(&retrywhen, nanotime() + PROCSUPDATE_RETRY_NS);
 	store_release(&updating, false);
 }
 
 /* Looks whether there should be more Ps, or fewer. On a thread that is no M. */
 void updateprocs(void)
 {
-	int32_t n = defaultprocs();
+	int32_t n;
 
+	if (load_acquire(&updating) || nanotime() < load_relaxed(&retrywhen))
+		return;
+	n = defaultprocs();
 	if (n != load_acquire(&sched.gomaxprocs) && !xchg(&updating, true))
 		newproc(update, (void *)(intptr_t)n, (uintptr_t)update);
 }

@@ -112,10 +112,8 @@ int grt_stw_stats(struct grt_stw_stats *stats)
 
 /* ---- Stop and start ------------------------------------------------------------------------ */
 
-static int64_t stopdeadline(void)
+static int64_t stopdeadline(int64_t ns)
 {
-	int64_t ns = sched.stoptimeout;
-
 	return ns < GRT_FOREVER - pauses.since ? pauses.since + ns : GRT_FOREVER;
 }
 
@@ -130,13 +128,7 @@ static void endstop(struct m *mp)
 	releasem(mp);
 }
 
-/*
- * Stops the world (R41..R47, GC1): when this returns 0 no goroutine runs but the calling one, until
- * it calls starttheworld(). @why: a constant; the caller's reason, for who looks on.
- *
- * Return: 0; -ETIMEDOUT: some goroutine did not stop in time, and the world runs on.
- */
-int stoptheworld(const char *why)
+static int stopwithin(const char *why, int64_t ns)
 {
 	struct g *gp = getg_user(why);
 	uint64_t late = 0;
@@ -150,7 +142,7 @@ int stoptheworld(const char *why)
 	stopg = gp;
 	pauses.since = nanotime();
 	store_release(&sched.stopper, mp);
-	err = sched.backend->stopworld(mp, stopdeadline(), &late);
+	err = sched.backend->stopworld(mp, stopdeadline(ns), &late);
 	if (err) {
 		counttimeout(why, late);
 		endstop(mp);
@@ -158,6 +150,17 @@ int stoptheworld(const char *why)
 	}
 	countstopped(why);
 	return 0;
+}
+
+/*
+ * Stops the world (R41..R47, GC1): when this returns 0 no goroutine runs but the calling one, until
+ * it calls starttheworld(). @why: a constant; the caller's reason, for who looks on.
+ *
+ * Return: 0; -ETIMEDOUT: some goroutine did not stop in time, and the world runs on.
+ */
+int stoptheworld(const char *why)
+{
+	return stopwithin(why, sched.stoptimeout);
 }
 
 /* Starts it again (GC2). By the goroutine that stopped it. */
@@ -236,7 +239,7 @@ static void resize(struct m *mp, int32_t n)
  */
 int setmaxprocs(int32_t n, bool byhand)
 {
-	int err = stoptheworld("grt_set_maxprocs");
+	int err = stopwithin("grt_set_maxprocs", byhand ? sched.stoptimeout : PROCSUPDATE_STOP_NS);
 	int32_t old;
 
 	if (err)

@@ -369,6 +369,44 @@ TEST_F(cgroup, follow_quota)
 	EXPECT_EQ(0, run_procs(0, follow_quota_main, NULL));
 }
 
+static void compute(void *arg)
+{
+	while (!__atomic_load_n((int *)arg, __ATOMIC_SEQ_CST))
+		;
+}
+
+static int follow_beside_main(void *arg)
+{
+	struct grt_stw_stats stats = { .size = sizeof(stats) };
+	struct change *c = arg;
+	int64_t begin = grt_now();
+	int stop = 0;
+
+	grt_go(compute, &stop);
+	pin_all(&c->one);
+	do {
+		grt_sleep(1000000);
+		EXPECT_EQ(0, grt_stw_stats(&stats));
+	} while (!stats.timeouts && grt_set_maxprocs(0) != 1);
+	EXPECT_GT(10000000000LL, grt_now() - begin);
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/*
+ * A goroutine that computes on futex does not stop for it. The others, who have not asked for a stop
+ * of the world, do not stand still for as long as one who has does (10 s).
+ */
+TEST_F(cgroup, follow_beside_a_loop)
+{
+	struct change c;
+
+	(void)self;
+	find_cpus(&c);
+	if (affinity() > 1)
+		EXPECT_EQ(0, run_procs(0, follow_beside_main, &c));
+}
+
 /* Long enough for the change to be looked for twice. */
 static int stay_main(void *arg)
 {
