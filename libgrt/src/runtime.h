@@ -414,8 +414,8 @@ extern struct debugvars debugvars;
 
 #define PROCSUPDATE_NS		1000000000LL	/* between two looks, as in Go */
 /*
- * On futex a goroutine that does not call the runtime does not stop. Nobody has asked for this stop,
- * so it must cost the others little: a fiftieth of the time at worst.
+ * On futex a goroutine that does not call the runtime does not stop. Nobody has asked for this
+ * stop, so it must cost the others little: a fiftieth of the time at worst.
  */
 #define PROCSUPDATE_STOP_NS	200000000LL
 #define PROCSUPDATE_RETRY_NS	10000000000LL

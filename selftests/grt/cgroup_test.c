@@ -394,8 +394,8 @@ static int follow_beside_main(void *arg)
 }
 
 /*
- * A goroutine that computes on futex does not stop for it. The others, who have not asked for a stop
- * of the world, do not stand still for as long as one who has does (10 s).
+ * A goroutine that computes on futex does not stop for it. The others, who have not asked for a
+ * stop of the world, do not stand still for as long as one who has does (10 s).
  */
 TEST_F(cgroup, follow_beside_a_loop)
 {
