@@ -436,13 +436,14 @@ struct hammer {
 static void hammer(void *arg)
 {
 	struct hammer *h = arg;
-	int v = 0;
+	int last;
 
-	while (!load(h->stop)) {
-		grt_chan_send(h->c, &v);
+	do {
+		last = load(h->stop);
+		grt_chan_send(h->c, &last);
 		if (h->fd >= 0)
 			EXPECT_EQ(0, read(h->fd, NULL, 0));
-	}
+	} while (!last);
 	grt_waitgroup_done(&h->done);
 }
 
@@ -454,7 +455,7 @@ static void fire(void *stop)
 
 static int timer_fairness_main(void *arg)
 {
-	int stop = 0, v;
+	int stop = 0, left = 2, last;
 	struct hammer h = { .fd = *(int *)arg, .stop = &stop };
 
 	h.c = grt_chan_new(sizeof(int), 0);
@@ -462,13 +463,11 @@ static int timer_fairness_main(void *arg)
 	grt_waitgroup_add(&h.done, 2);
 	grt_go(hammer, &h);
 	grt_go(hammer, &h);
-	while (!load(&stop))
-		grt_chan_recv(h.c, &v);
-	/* One send of each may be under way. */
-	while (__atomic_load_n(&h.done.state, __ATOMIC_SEQ_CST) >> 32) {
-		if (grt_chan_try_recv(h.c, &v) == -EAGAIN)
-			grt_yield();
+	while (left) {
+		grt_chan_recv(h.c, &last);
+		left -= last;
 	}
+	grt_waitgroup_wait(&h.done);
 	return 0;
 }
 
