@@ -158,7 +158,7 @@ procs()
 storm()
 {
 	env GRT_STORM_MS=60000 GRT_TEST_FULL=1 GRT_BACKEND="$1" bash -c \
-		'for t in storm gochan gotime; do "$0/${t}_test" || status=1; done; exit ${status:-0}' \
+		'for t in storm foreign gochan gotime; do "$0/${t}_test" || status=1; done; exit ${status:-0}' \
 		"${2:-$stage_dir/kselftest/grt}"
 }
 
@@ -197,6 +197,7 @@ stages=(
 	"asan $here/variant.sh asan"
 	"ubsan $here/variant.sh ubsan"
 	"lockrank $here/variant.sh lockrank"
+	"stress env GRT_BACKEND=futex GRT_STRESS_MS=15000 $stage_dir/kselftest/grt/stress_test"
 	"tls $here/tls_test.sh"
 	"grt_6.12 guest 2 6.12 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
 	"grt_6.1 guest 2 6.1 env GRT_BACKEND=gsched /kselftest/run_kselftest.sh -c grt"
@@ -237,6 +238,8 @@ long_stages=(
 	"mutants_library $top/selftests/mutants/run.py library"
 	"mutants_kernel $top/selftests/mutants/run.py kernel"
 	"storm_futex storm futex"
+	"stress_long env GRT_BACKEND=futex GRT_STRESS_MS=225000 $stage_dir/kselftest/grt/stress_test"
+	"memcheck $here/variant.sh memcheck"
 	"storm_gsched storm_guest 6.12"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"preempt_6.12 guest 2 6.12 env GRT_BACKEND=gsched GRT_ABUSE_MS=300000 /kselftest/grt/preempt_test"
