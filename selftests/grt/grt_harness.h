@@ -19,6 +19,10 @@
 
 #include "kselftest_harness.h"
 
+/* For a machine that is slow, or busy, or has a sanitizer look at everything. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	120
+
 /* The running test, for EXPECT_* in goroutines; in the test the harness's argument hides it. */
 static struct __test_metadata *_metadata;
 
