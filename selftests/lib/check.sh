@@ -239,7 +239,6 @@ long_stages=(
 	"mutants_kernel $top/selftests/mutants/run.py kernel"
 	"storm_futex storm futex"
 	"stress_long env GRT_BACKEND=futex GRT_STRESS_MS=225000 $stage_dir/kselftest/grt/stress_test"
-	"memcheck $here/variant.sh memcheck"
 	"storm_gsched storm_guest 6.12"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"preempt_6.12 guest 2 6.12 env GRT_BACKEND=gsched GRT_ABUSE_MS=300000 /kselftest/grt/preempt_test"

@@ -10,7 +10,6 @@
 #   asan      AddressSanitizer: memory and stacks, and what is never freed
 #   ubsan     UndefinedBehaviorSanitizer
 #   tsan      ThreadSanitizer: data races
-#   memcheck  the ordinary build under Valgrind
 #
 # A report of a sanitizer ends the program, and so fails its test. There are no suppressions.
 
@@ -47,9 +46,6 @@ tsan)
 	flags=(-O1 -fsanitize=thread)
 	# As the library's Makefile has it, for the test that is linked with it at once.
 	link=(--param tsan-instrument-func-entry-exit=0 -Wno-tsan)
-	;;
-memcheck)
-	flags=(-O1)
 	;;
 *)
 	sed -n '3,/^$/s/^# \{0,1\}//p' "$0" >&2
