@@ -5,6 +5,7 @@
  *
  *	carryout()	the goroutine @gp leaves its thread; what it has there is kept in @c
  *	carryin()	it is back, maybe on another thread
+ *	carries()	whether there may be anything: neither need be called if not
  *
  * The exceptions that are being handled, or are in flight while destructors run, in a program with
  * C++: one that has no __cxa_get_globals() pays for looking at its address. And the control words
@@ -19,6 +20,12 @@
 struct cxxglobals *__cxa_get_globals(void) __attribute__((weak));
 struct cxxglobals *__cxa_get_globals_fast(void) __attribute__((weak));
 void __cxa_end_catch(void) __attribute__((weak));
+
+/* False: there is nothing to carry. */
+static inline bool carries(const struct g *gp)
+{
+	return __cxa_get_globals_fast || (gp->extra && gp->extra->ownfp);
+}
 
 struct carried {
 	struct cxxglobals cxx;
@@ -36,7 +43,7 @@ static inline void carryout(struct g *gp, struct carried *c)
 			*cxx = (struct cxxglobals){ 0 };
 		}
 	}
-	if (unlikely(gp->extra) && gp->extra->ownfp)
+	if (gp->extra && gp->extra->ownfp)
 		fpunload(gp->extra);
 }
 
@@ -44,7 +51,7 @@ static inline void carryin(struct g *gp, const struct carried *c)
 {
 	if (__cxa_get_globals_fast && (c->cxx.caught || c->cxx.uncaught))
 		*__cxa_get_globals() = c->cxx;
-	if (unlikely(gp->extra) && gp->extra->ownfp)
+	if (gp->extra && gp->extra->ownfp)
 		fpload(gp->extra);
 }
 

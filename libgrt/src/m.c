@@ -34,19 +34,34 @@ static void mcall_g0(struct g *gp)
 	mp->mcallfn(gp);
 }
 
-void mcall(void (*fn)(struct g *gp))
+static __always_inline void mcall1(struct g *gp, void (*fn)(struct g *gp))
 {
-	struct g *gp = getg();
 	struct g *g0 = gp->m->g0;
-	struct carried c;
 
 	gp->m->mcallfn = fn;
-	carryout(gp, &c);
 	setg(g0);
 	fiberleave(&gp->fiber, &g0->fiber);
 	grt_mcall(gp, mcall_g0, g0);
 	fiberarrive(&gp->fiber);
+}
+
+static __attribute__((noinline)) void mcallcarrying(struct g *gp, void (*fn)(struct g *gp))
+{
+	struct carried c;
+
+	carryout(gp, &c);
+	mcall1(gp, fn);
 	carryin(gp, &c);
+}
+
+void mcall(void (*fn)(struct g *gp))
+{
+	struct g *gp = getg();
+
+	if (unlikely(carries(gp)))
+		mcallcarrying(gp, fn);
+	else
+		mcall1(gp, fn);
 }
 
 void gogo(struct g *gp)
