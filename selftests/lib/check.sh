@@ -214,6 +214,7 @@ stages=(
 	"vm_harness $top/selftests/vm/test_harness.sh"
 	"cost"
 	"lint $here/lint.sh"
+	"requirements $here/requirements_test.sh"
 	"procs_1 procs 1"
 	"procs_2 procs 2"
 	"procs_8 procs 8"
