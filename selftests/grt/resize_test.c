@@ -227,8 +227,9 @@ TEST(dead_goroutines)
 
 /* ---- Memory ---- */
 
-#define MANY		500
-#define TOUCHED		(64 << 10)
+/* Fewer than a P keeps for itself. */
+#define MANY		50
+#define TOUCHED		(200 << 10)
 
 static void touch_stack(void *arg)
 {
