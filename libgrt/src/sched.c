@@ -326,15 +326,17 @@ void stopm(struct m *mp)
 /*
  * WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
  * the M has slept and holds another P.
+ *
+ * Not so one that spins: it came from the pool, so it was given its P for work that is queued, or
+ * for timers. As long as Ms only compute, every other turn is the pool's (slot_turn()); handed on
+ * to a WAITING one, those turns too, they would starve all that is queued and every timer.
  */
 static bool runwaiting(struct m *mp)
 {
 	bool switched;
 
-	if (likely(!load_relaxed(&sched.status->nwaiting)))
+	if (likely(!load_relaxed(&sched.status->nwaiting)) || mp->spinning)
 		return false;
-	if (mp->spinning)
-		resetspinning(mp);
 	if (!sched.backend->surplus()) {
 		mstops(1);
 		switched = sched.backend->switchto(mp);
