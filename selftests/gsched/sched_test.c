@@ -8,7 +8,9 @@
  * and nobody can push in.
  *
  * Those below do not hold it up either. An M that runs is at its border a slice and a grace after
- * somebody began to wait. One that sleeps, be it for a lock that a WAITING M holds, gives its P up.
+ * somebody began to wait. One that the scheduler does not let run keeps its P until it does, as it
+ * would keep a lock: how long that is, is for the scheduler to bound. One that sleeps, be it for a
+ * lock that a WAITING M holds, gives its P up.
  */
 #include "scene.h"
 
@@ -344,6 +346,117 @@ TEST_F(two, owner_of_a_pi_mutex_waits)
 	EXPECT_EQ(0, gs_m_do(&self->waits, do_lock_unlock_release, 0, 0));
 	EXPECT_EQ(0, gs_m_answer(&self->holds));
 	EXPECT_EQ(1, gs_counts(&self->gs).nidle);
+}
+
+/* ---- a P whose M gets no CPU ---- */
+
+static bool hogs, hog_ends;
+
+/*
+ * It keeps the second CPU to itself. Real-time, as is the M that it keeps off there, but above it:
+ * what the scheduler leaves to others of its time it leaves to neither or to lower classes.
+ */
+static void *hog(void *arg)
+{
+	static const struct class above = { SCHED_FIFO, 50, 0 };
+
+	GS_STORE(hogs, !set_class(0, &above) && !gs_pin(0, 1));
+	while (!GS_LOAD(hog_ends))
+		;
+	return NULL;
+}
+
+static bool starts_to_hog(pthread_t *thread)
+{
+	return !pthread_create(thread, NULL, hog, NULL) && GS_UNTIL(GS_LOAD(hogs));
+}
+
+/* The timer of the slices ticks @n times more, now or soon. */
+static bool ticks_pass(struct gs *gs, __u64 n)
+{
+	__u64 ticks = gs_counts(gs).ticks;
+
+	return GS_UNTIL(gs_counts(gs).ticks >= ticks + n);
+}
+
+/* One P. The test and the others are on the first CPU, the one to be kept off on the second. */
+FIXTURE(nocpu) {
+	struct gs gs;
+	struct gs_m kept, waits;
+	pthread_t hog;
+};
+
+FIXTURE_SETUP(nocpu)
+{
+	static const struct class below = { SCHED_FIFO, 1, 0 };
+	struct gs *gs = &self->gs;
+
+	ASSERT_EQ(0, gs_pin(0, 0));
+	ASSERT_EQ(0, gs_make_domain(gs, 1, 0));
+	ASSERT_EQ(0, gs_m_start(gs, &self->waits));
+	ASSERT_EQ(0, gs_m_start(gs, &self->kept));
+	ASSERT_EQ(0, gs_pin(self->kept.tid, 1));
+	ASSERT_EQ(0, set_class(self->kept.tid, &below));
+}
+
+FIXTURE_TEARDOWN(nocpu)
+{
+	GS_STORE(hog_ends, true);
+	GS_STORE(over, true);
+	if (GS_LOAD(hogs))
+		EXPECT_EQ(0, pthread_join(self->hog, NULL));
+	close(self->gs.fd);
+}
+
+/*
+ * A holder that is preempted has not blocked: its P stays with it, and it is asked for it once a
+ * slice, not more. With the first time that it gets it is at its border, and the P is the other's.
+ */
+TEST_F(nocpu, holder)
+{
+	struct gs *gs = &self->gs;
+	struct gsched_info_domain d;
+	__u64 start;
+
+	ASSERT_EQ(0, gs_m_do(&self->kept, gs_do_acquire, 0, 0));
+	ASSERT_TRUE(gs_m_waits(&self->waits));
+	ASSERT_TRUE(starts_to_hog(&self->hog));
+	start = gs_now();
+	ASSERT_EQ(0, gs_slice(gs, SLICE_NS));
+	ASSERT_TRUE(ticks_pass(gs, 100));
+	d = gs_counts(gs);
+	EXPECT_GE((gs_now() - start) / SLICE_NS, d.preempts);
+	EXPECT_LT(0, d.preempts);
+	EXPECT_EQ(0, d.handoffs + d.retakes);
+	EXPECT_EQ(self->kept.id, gs_p(gs, 0).m);
+	GS_STORE(hog_ends, true);
+	EXPECT_EQ(0, gs_m_answer(&self->waits));
+	EXPECT_LT(0, gs_counts(gs).retakes);
+}
+
+/*
+ * Nor is one asked that was granted a P and has had no time to take it up, though another M is
+ * WAITING: it would only lose its turn. It is the scheduler that owes it that time.
+ */
+TEST_F(nocpu, granted)
+{
+	struct gs *gs = &self->gs;
+
+	ASSERT_EQ(0, gs_m_do(&self->waits, gs_do_acquire, 0, 0));
+	ASSERT_TRUE(gs_m_waits(&self->kept));
+	ASSERT_TRUE(starts_to_hog(&self->hog));
+	ASSERT_EQ(0, gs_m_do(&self->waits, gs_do_release, 0, 0));
+	ASSERT_TRUE(gs_m_waits(&self->waits));
+	ASSERT_EQ(0, gs_slice(gs, SLICE_NS));
+	ASSERT_TRUE(ticks_pass(gs, 100));
+	EXPECT_EQ(0, gs_counts(gs).preempts);
+	EXPECT_EQ(GSCHED_P_RUNNING, gs_p(gs, 0).state);
+	EXPECT_EQ(self->kept.id, gs_p(gs, 0).m);
+	EXPECT_FALSE(gs_m_answered(&self->kept));
+	GS_STORE(hog_ends, true);
+	EXPECT_EQ(0, gs_m_answer(&self->kept));
+	EXPECT_EQ(0, gs_m_answer(&self->waits));
+	EXPECT_LT(0, gs_counts(gs).retakes);
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Signals and the sleeps of PARK, SWITCH and ACQUIRE: with a handler, and without (protocol 6).
+ * Signals and the sleeps of PARK, SWITCH and ACQUIRE: with a handler, and without (protocol 6); and
+ * storms of them at an M that waits at the border (protocol 5).
  */
 #include "gsched_util.h"
 
@@ -182,6 +183,175 @@ TEST_F(stop, waiting)
 	}
 	EXPECT_EQ(0, gs_m_answer(b));
 	EXPECT_EQ(0, gs_m_saw(b));
+}
+
+/* ---- storms at the border ---- */
+
+/* So many signals, each so often; and so often it is let out by one that nobody handles */
+#define STORM_SIGNALS	8
+#define STORM_EACH	5
+#define STORM_ROUNDS	100
+/*
+ * Let out for a signal, it may run for so long without a P: a hundred times the delay of the timer
+ * that sends it back. An emulated processor may stand still meanwhile, so the best tenth counts.
+ */
+#define STORM_PASSAGE	(5 * GS_MS)
+
+static int handled_without;	/* handlers begun without a P */
+static __u64 looks_without;	/* of user code that had none */
+
+static void look_and_count(int sig)
+{
+	if (!GSCHED_M_P(GS_LOAD(me->gs->ms[me->id].word)))
+		__atomic_fetch_add(&handled_without, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+static long do_unblock(struct gs_m *m, __u64 sig, __u64 b)
+{
+	sigset_t set;
+
+	me = m;
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	return -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static long do_read_and_look(struct gs_m *m, __u64 fd, __u64 b)
+{
+	long n = gs_do_read(m, fd, 0);
+
+	while (!GSCHED_M_P(GS_LOAD(m->gs->ms[m->id].word)))
+		GS_STORE(looks_without, looks_without + 1);
+	return n;
+}
+
+static struct gsched_info_hist excess(struct gs *gs)
+{
+	struct gsched_info_hist hist = {};
+
+	gs_info(gs, GSCHED_INFO_HIST, GSCHED_HIST_EXCESS, &hist, sizeof(hist));
+	return hist;
+}
+
+/* How many of them took less than @ns, or a power of two below */
+static __u64 shorter(const struct gsched_info_hist *hist, __u64 ns)
+{
+	__u64 n = 0;
+	int i;
+
+	for (i = 0; i < GSCHED_HIST_BUCKETS && 2ULL << i <= ns; i++)
+		n += hist->bucket[i];
+	return n;
+}
+
+/* a lost its P in read(2) to b, which keeps it, and is WAITING at the border. */
+FIXTURE(storm) {
+	struct gs gs;
+	struct gs_m a, b;
+	int pipe[2];
+};
+
+FIXTURE_SETUP(storm)
+{
+	struct gs *gs = &self->gs;
+	struct gs_m *a = &self->a, *b = &self->b;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	ASSERT_EQ(0, pthread_sigmask(SIG_BLOCK, &set, NULL));
+	ASSERT_EQ(0, pipe(self->pipe));
+	ASSERT_EQ(0, gs_make_domain(gs, 1, 0));
+	ASSERT_EQ(0, gs_m_start_on(gs, a));
+	ASSERT_EQ(0, gs_m_do(a, do_unblock, SIGUSR2, 0));
+	ASSERT_EQ(0, gs_m_start(gs, b));
+	gs_m_ask(a, do_read_and_look, self->pipe[0], 0);
+	ASSERT_TRUE(gs_p_gets(gs, 0, GSCHED_P_BLOCKED, a->id));
+	ASSERT_EQ(0, gs_m_do(b, gs_do_acquire, GSCHED_FOREVER, 0));
+	ASSERT_EQ(1, write(self->pipe[1], "", 1));
+	ASSERT_TRUE(gs_m_gets(gs, a->id, GSCHED_M_WAITING));
+}
+
+FIXTURE_TEARDOWN(storm)
+{
+	close(self->gs.fd);
+}
+
+/*
+ * Signals with handlers let it out, one on top of the other, but none begins before it has a P; and
+ * then all of them do.
+ */
+TEST_F(storm, with_handlers)
+{
+	struct sigaction sa = { .sa_handler = look_and_count };
+	union sigval value = { .sival_int = 0 };
+	struct gs_m *a = &self->a;
+	struct gs *gs = &self->gs;
+	int i, sent = STORM_SIGNALS * STORM_EACH;
+
+	for (i = 0; i < STORM_SIGNALS; i++)
+		ASSERT_EQ(0, sigaction(SIGRTMIN + i, &sa, NULL));
+	for (i = 0; i < sent; i++)
+		ASSERT_EQ(0, pthread_sigqueue(a->thread, SIGRTMIN + i % STORM_SIGNALS, value));
+	ASSERT_TRUE(GS_UNTIL(gs_counts(gs).excess_signal > 0));
+	ASSERT_TRUE(gs_m_gets(gs, a->id, GSCHED_M_WAITING));
+	EXPECT_EQ(0, GS_LOAD(handled));
+	ASSERT_EQ(0, gs_m_do(&self->b, gs_do_release, 0, 0));
+	EXPECT_EQ(1, gs_m_answer(a));
+	EXPECT_EQ(sent, handled);
+	EXPECT_EQ(0, handled_without);
+	EXPECT_EQ(0, looks_without);
+	/* The timer may come before a slow kernel finds the signal: then it is let out again. */
+	EXPECT_GE(sent + gs_counts(gs).excess_timer, gs_counts(gs).excess_signal);
+}
+
+/* One more, wherever the M is: has any of them taken it out of the border's wait? */
+static bool is_let_out(struct gs *gs, __u64 before, __u64 *sent)
+{
+	*sent += !kill(getpid(), SIGUSR2);
+	return gs_counts(gs).excess_signal > before;
+}
+
+/*
+ * A signal that is taken and then ignored has no handler that would send it back, so it runs user
+ * code without a P: that is counted, ends soon, and takes nobody's P.
+ */
+TEST_F(storm, ignored)
+{
+	struct gs_m *a = &self->a, *b = &self->b;
+	struct gs *gs = &self->gs;
+	struct gsched_info_domain d;
+	struct gsched_info_hist e;
+	__u64 out, sent = 0;
+	int i;
+
+	/* The kernel drops it at once, but not while the first thread has it blocked. */
+	ASSERT_TRUE(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
+	for (i = 0; i < STORM_ROUNDS; i++) {
+		out = gs_counts(gs).excess_signal;
+		ASSERT_TRUE(GS_UNTIL(is_let_out(gs, out, &sent)));
+	}
+	ASSERT_TRUE(gs_m_gets(gs, a->id, GSCHED_M_WAITING));
+	EXPECT_EQ(b->id, gs_p(gs, 0).m);
+	EXPECT_EQ(GSCHED_P_RUNNING, gs_p(gs, 0).state);
+	ASSERT_EQ(0, gs_m_do(b, gs_do_release, 0, 0));
+	EXPECT_EQ(1, gs_m_answer(a));
+	d = gs_counts(gs);
+	e = excess(gs);
+	TH_LOG("%llu signals; let out %llu times, sent back %llu times by the timer", sent,
+	       d.excess_signal, d.excess_timer);
+	TH_LOG("%llu passages, %llu of them short; %llu us in all", e.count,
+	       shorter(&e, STORM_PASSAGE), e.sum_ns / 1000);
+	EXPECT_LT(0, looks_without);
+	EXPECT_LT(0, d.excess_timer);
+	EXPECT_GE(sent + d.excess_timer, d.excess_signal);
+	EXPECT_GE(d.excess_signal, d.excess_timer);
+	EXPECT_EQ(1, d.handoffs);
+	/* each of them, and its way to the border after read(2) */
+	EXPECT_LT(0, e.count);
+	EXPECT_GE(d.excess_signal + 1, e.count);
+	EXPECT_LE(e.count / 10, shorter(&e, STORM_PASSAGE * gs_factor()));
 }
 
 TEST_HARNESS_MAIN

@@ -41,6 +41,18 @@ static bool ticks_pass(struct gs *gs, __u64 n)
 	return ticks != ~0ULL && GS_UNTIL(ticks_of(gs) >= ticks + n);
 }
 
+/* Does it not tick, while another domain's timer ticks 20 times? */
+static bool stands_still(struct gs *gs, struct gs *clock)
+{
+	__u64 ticks;
+
+	/* One that is armed may come yet. */
+	if (!ticks_pass(clock, 20))
+		return false;
+	ticks = gs_counts(gs).ticks;
+	return ticks_pass(clock, 20) && gs_counts(gs).ticks == ticks;
+}
+
 static bool over;
 
 /* User code and nothing else: no call that would lead over the border of its own accord. */
@@ -149,6 +161,58 @@ static long do_nap_and_run(struct gs_m *m, __u64 fd, __u64 duration_ns)
 	if (write(fd, "", 1) != 1)
 		return -errno;
 	return ticks ? round : -1;
+}
+
+static __u64 spins[GS_MAX_M];
+
+/* Once it has a P, user code that counts. */
+static long do_count(struct gs_m *m, __u64 a, __u64 b)
+{
+	int ret = gs_acquire(m->gs, GSCHED_FOREVER);
+
+	while (!ret && !GS_LOAD(over))
+		GS_STORE(spins[m->id], spins[m->id] + 1);
+	return ret;
+}
+
+static __u64 all_spins(void)
+{
+	__u64 sum = 0;
+	int i;
+
+	for (i = 0; i < GS_MAX_M; i++)
+		sum += GS_LOAD(spins[i]);
+	return sum;
+}
+
+static unsigned int stops;
+
+/*
+ * Stops the world, as soon as it has a P to do so with, and sees that nobody counts while the timer
+ * ticks @n times; again and again. Returns how often somebody did, or what failed.
+ */
+static long do_stop_and_look(struct gs_m *m, __u64 rounds, __u64 n)
+{
+	long seen = 0;
+	__u64 was;
+	int ret;
+
+	for (; rounds; rounds--) {
+		do
+			ret = gs_stop(m->gs, GSCHED_FOREVER, NULL);
+		while (ret == -EAGAIN);
+		if (ret)
+			return ret;
+		was = all_spins();
+		if (!ticks_pass(m->gs, n))
+			return -ETIME;
+		seen += all_spins() != was;
+		ret = gs_start(m->gs);
+		if (ret || !GS_UNTIL(all_spins() != was))
+			return ret ?: -ETIME;
+		GS_STORE(stops, stops + 1);
+	}
+	return seen;
 }
 
 /* ---- PREEMPT ---- */
@@ -583,6 +647,127 @@ TEST_F(slice, queues_have_a_turn)
 	EXPECT_LT(retakes + 4, gs_counts(gs).grants_waiting);
 }
 
+/* So many Ms have to get on, all on one CPU, of which each in turn holds one of so many Ps */
+#define CROWD_M		12
+#define CROWD_P		4
+#define CROWD_TURNS	3
+
+/* All are granted a P once more, and get on with it. */
+static bool all_get_on(struct gs *gs, const struct gs_m *m)
+{
+	__u64 granted[CROWD_M], counted[CROWD_M];
+	unsigned int i;
+
+	for (i = 0; i < CROWD_M; i++) {
+		granted[i] = GS_LOAD(gs->ms[m[i].id].granted_ns);
+		counted[i] = GS_LOAD(spins[m[i].id]);
+	}
+	for (i = 0; i < CROWD_M; i++)
+		if (!GS_UNTIL(GS_LOAD(gs->ms[m[i].id].granted_ns) != granted[i] &&
+			      GS_LOAD(spins[m[i].id]) != counted[i]))
+			return false;
+	return true;
+}
+
+/*
+ * More Ms with a P than the CPU can run in a slice: an M that has not taken up its grant is not
+ * asked for it, so each has its turn and gets on in it.
+ */
+TEST(overload)
+{
+	struct gs_m m[CROWD_M];
+	struct gs gs;
+	int i;
+
+	ASSERT_EQ(0, gs_pin(0, 0));
+	ASSERT_EQ(0, gs_make_domain(&gs, CROWD_P, 0));
+	for (i = 0; i < CROWD_M; i++) {
+		ASSERT_EQ(0, gs_m_start(&gs, &m[i]));
+		ASSERT_EQ(0, gs_pin(m[i].tid, 1));
+		gs_m_ask(&m[i], do_count, 0, 0);
+	}
+	ASSERT_EQ(0, gs_slice(&gs, SHORTEST_NS));
+	for (i = 0; i < CROWD_TURNS; i++)
+		EXPECT_TRUE(all_get_on(&gs, m));
+	TH_LOG("%llu requests, %llu retakes", gs_counts(&gs).preempts, gs_counts(&gs).retakes);
+	GS_STORE(over, true);
+	for (i = 0; i < CROWD_M; i++)
+		EXPECT_EQ(0, gs_m_answer(&m[i]));
+	close(gs.fd);
+}
+
+/* ---- slices and the stop of the world ---- */
+
+/*
+ * In a stopped world the timer ticks for the stopper, but asks nobody, whatever waits; it does not
+ * tick at all while the stopper sleeps; and after START the slices go on.
+ */
+TEST_F(slice, stopped_world)
+{
+	struct gs *gs = &self->gs, clock;
+	struct gs_m *a = &self->a, *b = &self->b, spinner;
+	struct gsched_info_domain was, is;
+
+	ASSERT_EQ(0, gs_make_domain(&clock, 1, 0));
+	ASSERT_EQ(0, gs_slice(&clock, SLICE_NS));
+	ASSERT_EQ(0, gs_m_start_on(&clock, &spinner));
+	ASSERT_EQ(0, gs_m_do(a, gs_do_stop, GSCHED_FOREVER, 0));
+	ASSERT_TRUE(gs_m_sleeps(b, GSCHED_M_WAITING, do_wait_and_spin, 0, 0));
+	gs_put_work(gs, 0);
+	was = gs_counts(gs);
+	ASSERT_EQ(0, gs_slice(gs, SLICE_NS));
+	ASSERT_TRUE(ticks_pass(gs, 20));
+	gs_m_ask(a, gs_do_read, self->pipe[0], 0);
+	ASSERT_TRUE(gs_p_gets(gs, 0, GSCHED_P_BLOCKED, a->id));
+	EXPECT_TRUE(stands_still(gs, &clock));
+	ASSERT_EQ(1, write(self->pipe[1], "", 1));
+	ASSERT_EQ(1, gs_m_answer(a));
+	ASSERT_TRUE(ticks_pass(gs, 20));
+	is = gs_counts(gs);
+	EXPECT_EQ(was.preempts, is.preempts);
+	EXPECT_EQ(was.retakes + was.retakes_kept, is.retakes + is.retakes_kept);
+	EXPECT_EQ(a->id, gs_p(gs, 0).m);
+	gs_take_work(gs, 0);
+	ASSERT_EQ(0, gs_m_do(a, gs_do_start, 0, 0));
+	EXPECT_TRUE(GS_UNTIL(gs_counts(gs).retakes >= was.retakes + 4));
+	close(clock.fd);
+}
+
+#define STOPS	10
+
+/*
+ * The world is stopped again and again while slices end: nobody whose P is STOPPED runs for any of
+ * them, and all take turns in between.
+ */
+TEST(stops_while_ticking)
+{
+	struct gs_m stopper, m[4];
+	unsigned int before;
+	struct gs gs;
+	int i;
+
+	ASSERT_EQ(0, gs_make_domain(&gs, 3, 0));
+	ASSERT_EQ(0, gs_m_start_on(&gs, &stopper));
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, gs_m_start(&gs, &m[i]));
+		gs_m_ask(&m[i], do_count, 0, 0);
+	}
+	ASSERT_EQ(0, gs_slice(&gs, SHORTEST_NS));
+	gs_m_ask(&stopper, do_stop_and_look, STOPS, 8);
+	do
+		before = GS_LOAD(stops);
+	while (!gs_m_answered(&stopper) &&
+	       GS_UNTIL(gs_m_answered(&stopper) || GS_LOAD(stops) != before));
+	EXPECT_EQ(0, gs_m_answer(&stopper));
+	EXPECT_EQ(STOPS, gs_counts(&gs).stops);
+	for (i = 0; i < 4; i++)
+		EXPECT_LT(0, GS_LOAD(spins[m[i].id]));
+	GS_STORE(over, true);
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, gs_m_answer(&m[i]));
+	close(gs.fd);
+}
+
 /*
  * Model tick: an M that comes back just as the timer stops itself is not forgotten. It sleeps for
  * about as long as the timer takes to notice, of another length each time. Nobody else runs.
@@ -630,18 +815,6 @@ FIXTURE_TEARDOWN(timer)
 	GS_STORE(over, true);
 	close(self->gs.fd);
 	close(self->clock.fd);
-}
-
-/* Does it not tick, while another domain's timer ticks 20 times? */
-static bool stands_still(struct gs *gs, struct gs *clock)
-{
-	__u64 ticks;
-
-	/* One that is armed may come yet. */
-	if (!ticks_pass(clock, 20))
-		return false;
-	ticks = gs_counts(gs).ticks;
-	return ticks_pass(clock, 20) && gs_counts(gs).ticks == ticks;
 }
 
 /* It ticks while a P is RUNNING, not while it is BLOCKED, and again when its M has come back. */
@@ -834,37 +1007,6 @@ TEST_F(timer, close_while_ticking)
 	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == before));
 }
 
-/* A process that ends while its timers tick leaves nothing behind. */
-TEST_F(timer, killed_while_ticking)
-{
-	int before = gs_refcnt(), i, status, ready[2];
-	struct gs gs;
-	struct gs_m m;
-	pid_t pid;
-	char c;
-
-	ASSERT_EQ(0, pipe(ready));
-	for (i = 0; i < 10; i++) {
-		pid = fork();
-		ASSERT_LE(0, pid);
-		if (!pid) {
-			if (gs_make_domain(&gs, 1, 0) || gs_slice(&gs, SHORTEST_NS) ||
-			    gs_m_start_on(&gs, &m))
-				_exit(1);
-			gs_put_work(&gs, 0);
-			gs_m_ask(&m, do_spin, 0, 0);
-			if (!ticks_pass(&gs, 2) || write(ready[1], "", 1) != 1)
-				_exit(1);
-			for (;;)
-				pause();
-		}
-		ASSERT_EQ(1, read(ready[0], &c, 1));
-		ASSERT_EQ(0, kill(pid, SIGKILL));
-		ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	}
-	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == before));
-}
-
 /* A forked child asks nobody to yield, and the parent's timer ticks on after it. */
 TEST_F(timer, fork)
 {
@@ -881,6 +1023,97 @@ TEST_F(timer, fork)
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, asked(&self->a));
 	EXPECT_TRUE(ticks_pass(gs, 10));
+}
+
+/* ---- the end of a process ---- */
+
+#define STATUS	5
+
+static long do_exit_group(struct gs_m *m, __u64 a, __u64 b)
+{
+	do_wait_and_spin(m, 0, 0);
+	_exit(STATUS);
+}
+
+static long do_exec(struct gs_m *m, __u64 a, __u64 b)
+{
+	do_wait_and_spin(m, 0, 0);
+	execl("/bin/sh", "sh", "-c", "exit 5", NULL);
+	return -errno;
+}
+
+/*
+ * How it ends: one M of three that share a P does @job once the slices have moved the P, or, if
+ * there is none, somebody else kills all of them.
+ */
+FIXTURE(process) {
+};
+
+FIXTURE_VARIANT(process) {
+	gs_job job;
+	int status;
+};
+
+FIXTURE_VARIANT_ADD(process, killed) { NULL, SIGKILL };
+FIXTURE_VARIANT_ADD(process, exits) { do_exit_group, STATUS << 8 };
+FIXTURE_VARIANT_ADD(process, execs) { do_exec, STATUS << 8 };
+
+FIXTURE_SETUP(process)
+{
+	ASSERT_TRUE(GS_UNTIL(gs_refcnt() == 0));
+}
+
+FIXTURE_TEARDOWN(process)
+{
+}
+
+static void takes_turns_and_ends(gs_job job, int ready)
+{
+	struct gs_m m[3];
+	struct gs gs;
+	int i;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (gs_make_domain(&gs, 1, 0) || gs_slice(&gs, SHORTEST_NS))
+		_exit(1);
+	for (i = 0; i < 3; i++) {
+		if (gs_m_start(&gs, &m[i]))
+			_exit(1);
+		gs_m_ask(&m[i], job && !i ? job : do_wait_and_spin, 0, 0);
+	}
+	if (!GS_UNTIL(gs_counts(&gs).retakes >= 3) || write(ready, "", 1) != 1)
+		_exit(1);
+	GS_STORE(over, !!job);
+	for (;;)
+		pause();
+}
+
+/*
+ * Killed, or by exit or exec in a thread that is not the first one, while its timer ticks and its
+ * Ms are sent to the border: it is gone at once, the new program runs to its end, and nothing is
+ * left behind.
+ */
+TEST_F(process, ends_while_ticking)
+{
+	int i, status, ready[2];
+	pid_t pid;
+	char c;
+
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			takes_turns_and_ends(variant->job, ready[1]);
+		close(ready[1]);
+		ASSERT_EQ(1, read(ready[0], &c, 1));
+		close(ready[0]);
+		if (!variant->job)
+			ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_TRUE(GS_UNTIL(waitpid(pid, &status, WNOHANG) == pid));
+		EXPECT_EQ(variant->status, status);
+	}
+	EXPECT_TRUE(GS_UNTIL(gs_refcnt() == 0));
 }
 
 TEST_HARNESS_MAIN
