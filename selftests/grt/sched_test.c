@@ -420,7 +420,7 @@ TEST(parallelism)
 
 /* Two goroutines that make each other ready, for ever. */
 struct pair {
-	grt_g	*waiter;
+	grt_g	*waiter[2];	/* each its own: one may be stopped on its way to park */
 	int	turn;
 	int	*stop;
 	long	rounds;
@@ -436,32 +436,35 @@ static bool player_commit(grt_g *g, void *arg)
 {
 	struct player *p = arg;
 
-	__atomic_store_n(&p->pair->waiter, g, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&p->pair->waiter[p->me], g, __ATOMIC_SEQ_CST);
 	if (load(&p->pair->turn) != p->me && !load(p->pair->stop))
 		return true;
-	return !__atomic_exchange_n(&p->pair->waiter, NULL, __ATOMIC_SEQ_CST);
+	return !__atomic_exchange_n(&p->pair->waiter[p->me], NULL, __ATOMIC_SEQ_CST);
+}
+
+static void wake_other(struct player *p)
+{
+	grt_g *g = __atomic_exchange_n(&p->pair->waiter[!p->me], NULL, __ATOMIC_SEQ_CST);
+
+	if (g)
+		grt_ready(g);
 }
 
 static void play(void *arg)
 {
 	struct player *p = arg;
 	struct pair *pair = p->pair;
-	grt_g *g;
 
 	while (!load(pair->stop)) {
 		if (load(&pair->turn) == p->me) {
 			__atomic_add_fetch(&pair->rounds, 1, __ATOMIC_SEQ_CST);
 			store(&pair->turn, !p->me);
-			g = __atomic_exchange_n(&pair->waiter, NULL, __ATOMIC_SEQ_CST);
-			if (g)
-				grt_ready(g);
+			wake_other(p);
 		} else {
 			grt_park(player_commit, p, GRT_WAIT_USER, GRT_FOREVER);
 		}
 	}
-	g = __atomic_exchange_n(&pair->waiter, NULL, __ATOMIC_SEQ_CST);
-	if (g)
-		grt_ready(g);
+	wake_other(p);
 	latch_done(pair->done);
 }
 

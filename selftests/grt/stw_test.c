@@ -429,7 +429,7 @@ TEST(many_stoppers_1)
 
 /* ---- Who runs where afterwards ---- */
 
-#define STOPS	200
+#define STOPS	50
 
 struct moves {
 	int	stop;
