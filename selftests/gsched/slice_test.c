@@ -462,7 +462,8 @@ TEST_F(slice, work_of_another_p)
 	GS_STORE(two.hint->nspinning, 0);
 	ASSERT_EQ(0, gs_m_answer(&c));
 	EXPECT_EQ(0, gs_m_saw(&c));
-	EXPECT_EQ(1, gs_counts(&two).retakes);
+	/* A slice later that one loses it, too: a is WAITING. */
+	EXPECT_LE(1, gs_counts(&two).retakes);
 	close(two.fd);
 }
 
