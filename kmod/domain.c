@@ -23,7 +23,6 @@
 #define GSCHED_MAX_SPARE	64	/* more parked threads than CPUs serve no burst */
 
 /* Settings of TUNE: what they are at first, and between what */
-#define DOMAIN_SLICE_NS		(10 * NSEC_PER_MSEC)
 #define DOMAIN_MIN_SLICE_NS	(500 * NSEC_PER_USEC)
 #define DOMAIN_MAX_SLICE_NS	(100 * NSEC_PER_MSEC)
 #define DOMAIN_MIN_GRACE_NS	(100 * NSEC_PER_USEC)
@@ -345,7 +344,7 @@ int domain_setup(struct gsched_domain *d, struct gsched_setup *arg)
 	d->max_p = arg->max_p;
 	d->max_m = arg->max_m;
 	d->spare = arg->spare;
-	d->slice_ns = DOMAIN_SLICE_NS;
+	d->slice_ns = GSCHED_SLICE_NS;
 	d->m_status_offset = arg->m_status_offset;
 	d->m_hint_offset = arg->m_hint_offset;
 	d->status->nr_p = d->nr_p;

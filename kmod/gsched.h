@@ -53,6 +53,9 @@ struct gsched_m;
 /* How long a P with use may stay with a sleeper at the most (protocol 3) */
 #define GSCHED_ASKED_NS	(10ULL * NSEC_PER_MSEC)
 
+/* The slice of a new domain */
+#define GSCHED_SLICE_NS	(10ULL * NSEC_PER_MSEC)
+
 /* What happened to Ms in their own context: counted by each CPU; see struct gsched_info_domain. */
 struct gsched_m_stats {
 	u64 blocks;
@@ -113,7 +116,7 @@ struct gsched_p {
 	u32			cpu;		/* L: where its M should run, or GSCHED_CPU_ANY */
 	u64			policy_ns;	/* L: the policy's delay; hooks look without */
 	u64			due;		/* L: when @later will look; hooks look without */
-	bool			pool_turn;	/* L: its last slice began with an M of the pool */
+	u64			passed_since;	/* L: when the pool, with work, was first passed by */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
 	struct gsched_slice	slice;		/* T */

@@ -296,6 +296,33 @@ static void slot_enlist_parked(struct gsched_m *m, bool private)
 	}
 }
 
+/*
+ * Where an M that a signal let out stands now: behind the last that came before it. The search goes
+ * so many steps from both ends, for it is under the lock, and as many Ms may wait as a domain has.
+ * If its place is deeper inside, it stands so far from the end this time. That does not starve it:
+ * whoever comes new stands behind it, so it waits for the queue once, and should another signal let
+ * it out after that, its place is at the front.
+ */
+#define SLOT_WAIT_STEPS 64
+
+static struct list_head *slot_place(struct gsched_domain *d, u64 seq)
+{
+	int steps = SLOT_WAIT_STEPS;
+	struct gsched_m *pos;
+
+	list_for_each_entry(pos, &d->waiting, link) {
+		if (pos->seq > seq)
+			return pos->link.prev;
+		if (!--steps)
+			break;
+	}
+	steps = SLOT_WAIT_STEPS;
+	list_for_each_entry_reverse(pos, &d->waiting, link)
+		if (pos->seq < seq || !steps--)
+			break;
+	return &pos->link;
+}
+
 /**
  * slot_wait() - make an M WAITING, in its turn
  * @m: M without a P
@@ -308,16 +335,15 @@ static void slot_enlist_parked(struct gsched_m *m, bool private)
 void slot_wait(struct gsched_m *m)
 {
 	struct gsched_domain *d = m->domain;
-	struct gsched_m *pos;
 
 	lockdep_assert_held(&d->lock);
 	slot_unlist(m, GSCHED_M_WAITING);
-	if (!m->seq)
+	if (m->seq) {
+		list_add(&m->link, slot_place(d, m->seq));
+	} else {
 		m->seq = ++d->next_seq;
-	list_for_each_entry_reverse(pos, &d->waiting, link)
-		if (pos->seq < m->seq)
-			break;
-	list_add(&m->link, &pos->link);
+		list_add_tail(&m->link, &d->waiting);
+	}
 	WRITE_ONCE(d->status->nwaiting, d->status->nwaiting + 1);
 	/* before the words are read: pairs with the cmpxchg in slot_block() */
 	smp_mb();
@@ -482,10 +508,12 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 	if (GSCHED_P_WORD_STATE(old) == GSCHED_P_BLOCKED)
 		slot_count_handoff(p, GSCHED_P_WORD_M(old), w, blocked_ns);
 	trace_gsched_grant(p, GSCHED_P_WORD_STATE(old), w);
-	if (w->state == GSCHED_M_WAITING)
+	if (w->state == GSCHED_M_WAITING) {
 		d->stats.grants_waiting++;
-	else if (!w->private)
+	} else if (!w->private) {
 		d->stats.grants_parked++;
+		p->passed_since = 0;
+	}
 	slot_unlist(w, GSCHED_M_ON);
 	w->last_p = p;
 	w->seq = 0;
@@ -498,14 +526,21 @@ static bool slot_grant(struct gsched_p *p, u64 old, struct gsched_m *w)
 	return true;
 }
 
-/* Gives @p to @w if it is free for the taking: IDLE, or BLOCKED by whomever. */
+/* Is it free for the taking: IDLE, or BLOCKED by whomever? */
+static bool slot_is_free(u64 word)
+{
+	u32 state = GSCHED_P_WORD_STATE(word);
+
+	return state == GSCHED_P_IDLE || state == GSCHED_P_BLOCKED;
+}
+
+/* Gives @p to @w if it is free for the taking. */
 static bool slot_try(struct gsched_p *p, struct gsched_m *w)
 {
 	for (;;) {
 		u64 word = READ_ONCE(p->word);
-		u32 state = GSCHED_P_WORD_STATE(word);
 
-		if (state != GSCHED_P_IDLE && state != GSCHED_P_BLOCKED)
+		if (!slot_is_free(word))
 			return false;
 		if (slot_grant(p, word, w))
 			return true;
@@ -541,13 +576,69 @@ static struct gsched_p *slot_find_idle(const struct gsched_m *w)
 	return slot_find(d, GSCHED_P_IDLE);
 }
 
+/* Is there something to do for an M from the pool, other than to let a WAITING one on? */
+static bool slot_has_work(const struct gsched_p *p)
+{
+	const struct gsched_domain *d = p->domain;
+
+	return hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d);
+}
+
+/*
+ * WAITING Ms could hand a P on to each other for ever: each goes on with its own goroutine, whether
+ * it computes until its slice ends or blocks before, and only an M that comes from the pool looks
+ * at queues and timers. So when there is such work, and @p was given to WAITING Ms in spite of it
+ * since a slice ago, it is the turn of one from the pool; then it is theirs again. Without slices
+ * that takes as long as the slices are at first.
+ *
+ * The clock is read only where @p changes hands, somebody is WAITING, and there is work.
+ *
+ * Return: the M whose turn it is, or NULL: that of the longest WAITING one, if there is any.
+ */
+static struct gsched_m *slot_turn(struct gsched_p *p)
+{
+	struct gsched_domain *d = p->domain;
+	struct gsched_m *w;
+	u64 now;
+
+	if (!oldest_waiting(d))
+		return NULL;
+	if (!slot_has_work(p)) {
+		p->passed_since = 0;
+		return NULL;
+	}
+	now = ktime_get_mono_fast_ns();
+	p->passed_since = p->passed_since ?: now;
+	if (now - p->passed_since < (d->slice_ns ?: GSCHED_SLICE_NS))
+		return NULL;
+	w = last_parked_here(p);
+	if (!w && !d->status->starved)
+		slot_starve(d);
+	return w;
+}
+
+/* Who gets @p next if anybody is WAITING; else NULL. */
+static struct gsched_m *slot_next(struct gsched_p *p)
+{
+	return slot_turn(p) ?: oldest_waiting(p->domain);
+}
+
+/* Gives @p on, if it is free for the taking and somebody is WAITING. */
+static struct gsched_m *slot_serve_from(struct gsched_p *p)
+{
+	struct gsched_m *w = slot_is_free(READ_ONCE(p->word)) ? slot_next(p) : NULL;
+
+	return w && slot_try(p, w) ? w : NULL;
+}
+
 /**
  * slot_serve() - give a P that is to be had to the longest WAITING M
  * @d: domain
  *
  * Whoever makes an M WAITING calls this until it returns NULL, so that no M waits while a P is
  * IDLE or BLOCKED. An IDLE one costs nobody a trip over the border, and of both the M's last one is
- * best: its caches may be warm there. While the world is stopped all wait; START serves them.
+ * best: its caches may be warm there. If it is the pool's turn (slot_turn()) the P goes there. While
+ * the world is stopped all wait; START serves them.
  *
  * Return: the M to wake (it may be the caller), or NULL.
  */
@@ -559,30 +650,23 @@ struct gsched_m *slot_serve(struct gsched_domain *d)
 	lockdep_assert_held(&d->lock);
 	if (!w || d->stopper)
 		return NULL;
-	p = slot_find_idle(w);
-	if (!p)
-		p = w->last_p;
-	if (p && slot_try(p, w))
+	p = slot_find_idle(w) ?: w->last_p;
+	w = p ? slot_serve_from(p) : NULL;
+	if (w)
 		return w;
-	for_each_p(d, p)
-		if (slot_try(p, w))
+	for_each_p(d, p) {
+		w = slot_serve_from(p);
+		if (w)
 			return w;
+	}
 	return NULL;
 }
 
-/* Is there something to do for an M from the pool, other than to let a WAITING one on? */
-static bool slot_has_work(const struct gsched_p *p)
-{
-	const struct gsched_domain *d = p->domain;
-
-	return hint_own(p) || hint_global(d) || hint_others(d, p) || hint_poll(d);
-}
-
-/* An IDLE P: to the longest WAITING M; if there is work, to the last PARKED one. */
+/* An IDLE P: to whoever is next; if nobody waits and there is work, to the last PARKED M. */
 static struct gsched_m *slot_offer(struct gsched_p *p)
 {
 	struct gsched_domain *d = p->domain;
-	struct gsched_m *w = oldest_waiting(d);
+	struct gsched_m *w = slot_next(p);
 
 	/* nidle is visible before the hints are read: pairs with the fence in wakep() */
 	smp_mb();
@@ -639,27 +723,6 @@ static bool slot_is_wanted(struct gsched_p *p)
 	return d->status->nparked;
 }
 
-/*
- * WAITING Ms that only compute would hand a P on to each other for ever: each goes on with its own
- * goroutine, and only an M that comes from the pool looks at queues and timers. So if there is such
- * work, every other slice begins with one.
- *
- * Return: the M whose turn it is, if it is not that of the WAITING ones.
- */
-static struct gsched_m *slot_turn(struct gsched_p *p)
-{
-	struct gsched_domain *d = p->domain;
-	struct gsched_m *w;
-
-	p->pool_turn = !p->pool_turn && slot_has_work(p);
-	if (!p->pool_turn)
-		return NULL;
-	w = last_parked_here(p);
-	if (!w)
-		slot_starve(d);
-	return w;
-}
-
 /**
  * slot_retake() - give up the P of an M that runs, if anybody wants it
  * @m: the current thread's M, which holds a P
@@ -679,11 +742,7 @@ bool slot_retake(struct gsched_m *m, struct gsched_m **w)
 	if (!slot_is_wanted(p))
 		return false;
 	m->p = NULL;
-	*w = p->domain->stopper ? NULL : slot_turn(p);
-	if (*w)
-		slot_grant(p, word_of(GSCHED_P_RUNNING, m), *w);
-	else
-		*w = slot_hand(p);
+	*w = slot_hand(p);
 	return true;
 }
 
@@ -712,9 +771,8 @@ static bool slot_halt(struct gsched_p *p)
 {
 	for (;;) {
 		u64 word = READ_ONCE(p->word);
-		u32 state = GSCHED_P_WORD_STATE(word);
 
-		if ((state != GSCHED_P_IDLE && state != GSCHED_P_BLOCKED) || p == p->domain->exempt)
+		if (!slot_is_free(word) || p == p->domain->exempt)
 			return false;
 		if (slot_change(p, word, GSCHED_P_WORD(GSCHED_P_STOPPED, 0)))
 			return true;
@@ -733,14 +791,15 @@ static bool slot_halt(struct gsched_p *p)
 struct gsched_m *slot_hand_blocked(struct gsched_p *p)
 {
 	struct gsched_domain *d = p->domain;
-	struct gsched_m *w = oldest_waiting(d) ?: last_parked_here(p);
 	u64 word = READ_ONCE(p->word);
+	struct gsched_m *w;
 
 	lockdep_assert_held(&d->lock);
 	if (GSCHED_P_WORD_STATE(word) != GSCHED_P_BLOCKED)
 		return NULL;
 	if (d->stopper)
 		return slot_halt(p) ? slot_has_stopped(d) : NULL;
+	w = slot_next(p) ?: last_parked_here(p);
 	if (!w) {
 		slot_starve(d);
 		return NULL;
@@ -758,8 +817,8 @@ struct gsched_m *slot_hand_blocked(struct gsched_p *p)
  * @done: out, no further step is needed
  * @nobody: out, there is a P and no M for it
  *
- * WAITING Ms are served first; then one PARKED M gets an IDLE or a BLOCKED P. While the world is
- * stopped there is nothing to do: START looks at the hints for every P.
+ * WAITING Ms are served first, unless it is the pool's turn; then one PARKED M gets an IDLE or a
+ * BLOCKED P. While the world is stopped there is nothing to do: START looks at the hints for every P.
  *
  * Return: the M to wake, or NULL.
  */
@@ -776,11 +835,9 @@ struct gsched_m *slot_wake(struct gsched_domain *d, bool *done, bool *nobody)
 		p = d->status->nidle ? slot_find(d, GSCHED_P_IDLE) : slot_find_blocked(d);
 		if (!p)
 			return NULL;
-		/* never a PARKED M before a WAITING one, even if @p was BLOCKED this moment */
-		w = oldest_waiting(d);
-		*done = !w;
-		if (!w)
-			w = last_parked_for(p);
+		/* WAITING Ms before PARKED ones, even if @p was BLOCKED this moment */
+		w = slot_next(p) ?: last_parked_for(p);
+		*done = !w || w->state == GSCHED_M_PARKED;
 		if (!w) {
 			slot_starve(d);
 			*nobody = true;

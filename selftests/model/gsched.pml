@@ -148,6 +148,13 @@ inline pool_turn(pp)
 	nparked--; st[y] = ON; grant[y] = pp + 1; w[pp] = RUNNING(y); y = 0
 }
 
+/* = slot_turn(): is it the pool's turn? How long the WAITING Ms had the P is left open */
+#ifdef TURN
+#define MAY_TURN (!stw && nwaiting > 0 && nparked > 0 && SUMR + gq > 0)
+#else
+#define MAY_TURN false
+#endif
+
 /* = slot_grant(): likewise, but WAITING before PARKED */
 inline pool_to(pp)
 {
@@ -207,6 +214,7 @@ inline slot_hand(pp)
 		if
 		:: stw -> w[pp] = STOPPED; c = 0
 		:: !stw && nwaiting > 0 -> wait_to(pp); c = 0
+		:: MAY_TURN -> pool_turn(pp); c = 0
 		:: else ->
 #ifdef LIT_HAND
 			if
@@ -268,6 +276,7 @@ inline slot_hand_blocked(pp)
 		w[pp] = STOPPED
 #endif
 	:: isblk(w[pp]) && !stw && nwaiting > 0 -> wait_to(pp)
+	:: isblk(w[pp]) && MAY_TURN -> pool_turn(pp); done = 1
 	:: isblk(w[pp]) && !stw && nwaiting == 0 && nparked > 0 -> pool_to(pp); done = 1
 	:: isblk(w[pp]) && !stw && nwaiting == 0 && nparked == 0 ->
 #ifdef ALT_IDLE
@@ -286,6 +295,8 @@ inline slot_serve()
 		if
 		:: nwaiting > 0 && !stw && w[x] == IDLE -> nidle--; wait_to(x)
 		:: nwaiting > 0 && !stw && isblk(w[x]) -> wait_to(x)
+		:: MAY_TURN && isblk(w[x]) -> pool_turn(x)
+		:: MAY_TURN && w[x] == IDLE -> nidle--; pool_turn(x)
 		:: else
 		fi;
 		x++ }
@@ -738,7 +749,7 @@ retake: /* = border_give_up(), = slot_retake(): asked by the monitor or STOP; no
 		if
 		:: stw && stopper != id -> w[p] = STOPPED
 		:: !stw && nwaiting > 0 -> wait_to(p)
-		:: !stw && nparked > 0 && SUMR + gq > 0 -> pool_turn(p)	/* = slot_turn() */
+		:: !stw && nparked > 0 && SUMR + gq > 0 -> pool_turn(p)
 		:: else -> goto user_
 		fi;
 		p = NONE; to_waiting(); lk = 1; goto serve

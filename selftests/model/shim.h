@@ -149,6 +149,11 @@ static inline void list_add(struct list_head *entry, struct list_head *pos)
 	pos->next = entry;
 }
 
+static inline void list_add_tail(struct list_head *entry, struct list_head *head)
+{
+	list_add(entry, head->prev);
+}
+
 static inline void list_del_init(struct list_head *entry)
 {
 	entry->prev->next = entry->next;
@@ -200,9 +205,14 @@ static inline void irq_work_queue(struct irq_work *work)
 	work->queued = true;
 }
 
+#define NSEC_PER_MSEC 1000000L
+
+/* It is a millisecond later each time. */
+extern u64 shim_ns;
+
 static inline u64 ktime_get_mono_fast_ns(void)
 {
-	return 1;
+	return __atomic_add_fetch(&shim_ns, NSEC_PER_MSEC, __ATOMIC_RELAXED);
 }
 
 #endif /* SHIM_H */

@@ -139,6 +139,8 @@ static void setup(u32 nr_p, u32 nr_m, u32 seed)
 	}
 }
 
+u64 shim_ns;
+
 /* ---- The oracle: the same facts, found in another way ---- */
 
 static u32 nr_m;
@@ -147,6 +149,13 @@ static u64 count_before[NR_P];
 static u32 queue[NR_M], nr_queued;	/* WAITING Ms by arrival */
 static u32 turn[NR_M];			/* its arrival, kept while a signal lets it out */
 static u32 turns;
+static struct {				/* as it was before this step */
+	u64 now;
+	u64 since[NR_P];		/* passed_since */
+	u32 state[NR_M];
+	bool private[NR_M];
+} before;
+static bool asks_nobody;		/* this step gives a P to whom it likes */
 static struct thread *stopper;
 static bool told;			/* in this step a stopper was to be woken */
 static u32 restarting;			/* Ps from this one on wait for START to reach them */
@@ -326,6 +335,49 @@ static void check_lists(void)
 	must(n == parked);
 }
 
+static void remember(void)
+{
+	u32 i;
+
+	before.now = shim_ns;
+	for (i = 0; i < NR_P; i++)
+		before.since[i] = ps[i].passed_since;
+	for (i = 0; i < nr_m; i++) {
+		before.state[i] = threads[i].m.state;
+		before.private[i] = threads[i].m.private;
+	}
+}
+
+/* One of the pool would find work with this P. */
+static bool pool_has_work(u32 p)
+{
+	return own_work(p) || hint.gqlen || others_work(p) || poll_wanted();
+}
+
+/* In spite of that WAITING Ms had the P for a slice. */
+static bool pool_is_due(u32 p, u64 now)
+{
+	return pool_has_work(p) && before.since[p] && now - before.since[p] >= GSCHED_SLICE_NS;
+}
+
+/* M @id got a P in this step: one of the pool before WAITING ones in its turn, and only then. */
+static void check_turn(u32 id)
+{
+	u32 p = threads[id].m.grant->id, i = 0;
+
+	while (i < nr_queued && queue[i] != id)
+		i++;
+	if (i == nr_queued && before.state[id] == GSCHED_M_PARKED && !before.private[id]) {
+		must(!ps[p].passed_since);
+		must(!status.nwaiting || asks_nobody || pool_is_due(p, shim_ns));
+	} else if (i < nr_queued) {
+		must(asks_nobody || !ps[p].passed_since == !pool_has_work(p));
+		must(!before.since[p] || !ps[p].passed_since ||
+		     ps[p].passed_since == before.since[p]);
+		must(!status.nparked || asks_nobody || !pool_is_due(p, before.now));
+	}
+}
+
 /* A grant stays until it is taken up; grants to WAITING Ms go by arrival, but for SWITCH's. */
 static void check_grants(u32 chosen)
 {
@@ -334,6 +386,8 @@ static void check_grants(u32 chosen)
 
 	for (i = 0; i < nr_m; i++) {
 		t = &threads[i];
+		if (t->m.grant && !t->granted)
+			check_turn(i);
 		if (t->granted)
 			must(t->m.grant == t->granted && owner_of(t->granted->id) == i + 1);
 	}
@@ -413,8 +467,8 @@ static void step_acquire(struct thread *t)
 	oracle_waits(t->m.id);
 	t->place = INWAIT;
 	serve();
-	must(!alone || !mine || t->m.grant == last);
-	must(!alone || !idle || status.nidle == idle - 1);
+	must(!alone || !mine || t->m.grant == last || pool_is_due(last->id, shim_ns));
+	must(!alone || !idle || status.nidle < idle);
 }
 
 static void step_block(struct thread *t)
@@ -457,6 +511,7 @@ static void step_park(struct thread *t)
 	bool waited = status.nwaiting, starved = status.starved, idle = own || status.nidle;
 
 	doing = "PARK";
+	asks_nobody = true;
 	t->m.private = !any(6);
 	t->place = INWAIT;
 	again = false;
@@ -489,6 +544,7 @@ static u32 step_switch(struct thread *t)
 	struct gsched_p *p = t->m.p;
 
 	doing = "SWITCH";
+	asks_nobody = true;
 	if (x == t)
 		return nr_m;
 	must(slot_switch(&t->m, &x->m) == can);
@@ -814,6 +870,8 @@ static void sequence(u32 p, u32 m, u32 seed)
 		what = any(16);
 		chosen = nr_m;
 		told = false;
+		asks_nobody = false;
+		remember();
 		was_stopped = stopper && all_stopped();
 		if (restarting < dom.nr_p && any(4))
 			step_restart();
