@@ -56,6 +56,8 @@ void *persistentalloc(size_t size)
 	if (size > chunk.end - chunk.next) {
 		chunk.next = (uintptr_t)sysalloc(CHUNK_SIZE);
 		chunk.end = chunk.next ? chunk.next + CHUNK_SIZE : 0;
+		if (chunk.next)
+			leakroots((void *)chunk.next, CHUNK_SIZE);
 	}
 	if (chunk.next) {
 		p = chunk.next;

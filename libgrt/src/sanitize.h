@@ -24,6 +24,7 @@
 #define GRT_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
@@ -101,6 +102,16 @@ static inline void fiberend(struct fiber *f)
 #ifdef GRT_TSAN
 	__tsan_destroy_fiber(f->tsan);
 	f->tsan = NULL;
+#endif
+}
+
+/* Gs lie in memory from the kernel: what they point to is no leak. */
+static inline void leakroots(const void *p, size_t size)
+{
+	(void)p;
+	(void)size;
+#ifdef GRT_ASAN
+	__lsan_register_root_region(p, size);
 #endif
 }
 
