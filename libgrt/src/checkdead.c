@@ -84,8 +84,8 @@ static uint64_t ticks(void)
 }
 
 /*
- * True if there is a thread in the process that is not the runtime's, or nobody knows. So it is with
- * ThreadSanitizer, which has threads of its own, now one and now two.
+ * True if there is a thread in the process that is not the runtime's, or nobody knows. So it is
+ * with ThreadSanitizer, which has threads of its own, now one and now two.
  */
 static bool foreignthreads(void)
 {

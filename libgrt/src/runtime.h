@@ -257,8 +257,8 @@ struct sched {
 	uint32_t nmidle;			/* L: futex */
 	struct m *allm;				/* L; read by anyone, never shrinks */
 	struct m *freem;			/* L: their threads have ended, or are about to */
-	int32_t mcount;				/* L: threads of Ms that exist, but for m0; A: read */
-	int32_t nm0;				/* L: 1 while m0 is an M; A: read */
+	int32_t mcount;				/* L, read A: threads of Ms, but for m0 */
+	int32_t nm0;				/* L, read A: 1 while m0 is an M */
 	int32_t nmidlelocked;			/* L: futex: Ms that wait for their goroutine */
 	int32_t nsysthreads;			/* A: threads that are no Ms (R108) */
 	int32_t nmstopped;			/* A: Ms with nothing to do, see checkdead.c */
