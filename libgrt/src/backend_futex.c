@@ -377,7 +377,7 @@ static bool futex_park(struct m *mp, int64_t deadline)
 
 static bool futex_surplus(void)
 {
-	return load_relaxed(&sched.nmidle) > (uint32_t)sched.gomaxprocs;
+	return load_relaxed(&sched.nmidle) > (uint32_t)load_relaxed(&sched.gomaxprocs);
 }
 
 static bool futex_switchto(struct m *mp)

@@ -106,7 +106,8 @@ static bool gsched_park(struct m *mp, int64_t deadline)
 
 static bool gsched_surplus(void)
 {
-	return load_relaxed(&sched.status->nparked) >= (uint32_t)sched.gomaxprocs + SPARE;
+	return load_relaxed(&sched.status->nparked) >=
+	       (uint32_t)load_relaxed(&sched.gomaxprocs) + SPARE;
 }
 
 static bool gsched_switchto(struct m *mp)

@@ -78,7 +78,7 @@ static uint64_t ticks(void)
 	uint64_t n = 0;
 	int32_t i;
 
-	for (i = 0; i < sched.gomaxprocs; i++)
+	for (i = 0; i < load_acquire(&sched.gomaxprocs); i++)
 		n += load_seqcst(&sched.allp[i]->hint->schedtick);
 	return n;
 }
