@@ -116,7 +116,7 @@ struct gsched_p {
 	u32			cpu;		/* L: where its M should run, or GSCHED_CPU_ANY */
 	u64			policy_ns;	/* L: the policy's delay; hooks look without */
 	u64			due;		/* L: when @later will look; hooks look without */
-	u64			passed_since;	/* L: when the pool, with work, was first passed by */
+	u64			passed_since;	/* L: when the pool was first passed by */
 	struct irq_work		handoff;	/* I: hooks_handoff(), queued by sched_out */
 	struct hrtimer		later;		/* I: hooks_later() */
 	struct gsched_slice	slice;		/* T */

@@ -637,8 +637,8 @@ static struct gsched_m *slot_serve_from(struct gsched_p *p)
  *
  * Whoever makes an M WAITING calls this until it returns NULL, so that no M waits while a P is
  * IDLE or BLOCKED. An IDLE one costs nobody a trip over the border, and of both the M's last one is
- * best: its caches may be warm there. If it is the pool's turn (slot_turn()) the P goes there. While
- * the world is stopped all wait; START serves them.
+ * best: its caches may be warm there. If it is the pool's turn (slot_turn()) the P goes there.
+ * While the world is stopped all wait; START serves them.
  *
  * Return: the M to wake (it may be the caller), or NULL.
  */
@@ -818,7 +818,8 @@ struct gsched_m *slot_hand_blocked(struct gsched_p *p)
  * @nobody: out, there is a P and no M for it
  *
  * WAITING Ms are served first, unless it is the pool's turn; then one PARKED M gets an IDLE or a
- * BLOCKED P. While the world is stopped there is nothing to do: START looks at the hints for every P.
+ * BLOCKED P. While the world is stopped there is nothing to do: START looks at the hints for every
+ * P.
  *
  * Return: the M to wake, or NULL.
  */

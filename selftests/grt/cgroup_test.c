@@ -191,8 +191,8 @@ TEST_F(cgroup, mounts)
 TEST_F(cgroup, odd_files)
 {
 	static const char *const odd[] = {
-		"", "\n", ":", "::", "0:", "0::", "0::\n", "3:cpu\n", "::::::\n", "0:cpu", "- - - -\n",
-		" - ", "24 1 0:21 / /x rw - cgroup2\n", "24 - cgroup2 a b\n", "\\040\\0\\\n",
+		"", "\n", ":", "::", "0:", "0::", "0::\n", "3:cpu\n", "::::::\n", "0:cpu",
+		"- - - -\n", " - ", "24 1 0:21 / /x rw - cgroup2\n", "24 - cgroup2 a b\n", "\\040\\0\\\n",
 		"24 1 0:21 / /x rw - cgroup x rw\n",
 	};
 	static char lengthy[70000];

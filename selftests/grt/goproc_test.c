@@ -570,7 +570,8 @@ struct mobile {
 
 static int stops(void)
 {
-	return getenv("GRT_TEST_FULL") ? 1000 : 100;	/* Go's, or what a loaded machine does soon */
+	/* Go's number, or what a loaded machine does soon */
+	return getenv("GRT_TEST_FULL") ? 1000 : 100;
 }
 
 static void stop_and_start(void *arg)
@@ -619,7 +620,7 @@ static int stop_the_world_deadlock_main(void *unused)
 	return 0;
 }
 
-/* Item 1: stops, and changes of the number of Ps, end beside a goroutine that starts itself anew. */
+/* Item 1: stops and new numbers of Ps come to an end beside a goroutine that starts itself anew. */
 TEST_F_TIMEOUT(goproc, TestStopTheWorldDeadlock, 300)
 {
 	EXPECT_EQ(0, run_procs(3, stop_the_world_deadlock_main, NULL));

@@ -242,7 +242,7 @@ static void ask_often(struct __test_metadata *_metadata, FIXTURE_DATA(border) *s
 	       !gs_m_answered(&self->stopper));
 	EXPECT_EQ(0, gs_m_answer(&self->stopper));
 	n = gs_counts(gs);
-	TH_LOG("%u stops, %llu retakes, %llu kicks: mean %llu us, worst %llu us, ran for %llu us of it",
+	TH_LOG("%u stops, %llu retakes, %llu kicks: mean %llu us, worst %llu, ran for %llu us of it",
 	       r.nr, n.retakes, n.border_kicks, r.sum_ns / r.nr / 1000, r.worst_ns / 1000,
 	       r.worst_ran_ns / 1000);
 	TH_LOG("it ran for less than 1 ms %u times, 10 ms %u, 100 ms %u, 500 ms %u, more %u",

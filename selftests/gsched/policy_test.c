@@ -533,9 +533,10 @@ static long handed_on_cpu(struct gs *gs, struct gs_m *a, struct gs_m *b, int pip
 }
 
 /*
- * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish, and the
- * scheduler decides. One that knew nothing of it would leave the M where it is, and so be right half
- * of the times; on a busy machine some three quarters of the wishes come true, else nearly all.
+ * A P with a CPU of its own: who gets it is woken there, when that CPU is idle. It is a wish, and
+ * the scheduler decides. One that knew nothing of it would leave the M where it is, and so be right
+ * half of the times; on a busy machine some three quarters of the wishes come true, else nearly
+ * all.
  */
 TEST_F(cpu, woken_there)
 {
