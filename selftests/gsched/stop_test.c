@@ -273,7 +273,8 @@ TEST_F(stop, the_deadline_names_who_has_not_stopped)
 	EXPECT_EQ(self->b.id, stop.m);
 	EXPECT_EQ(1, stop.nr);
 	EXPECT_EQ(1, GS_LOAD(gs->status->stw));
-	EXPECT_LT(0, gs_counts(gs).retakes_nopreempt);
+	/* Asked in time, but on a busy machine it may not have come to its border yet. */
+	EXPECT_TRUE(GS_UNTIL(gs_counts(gs).retakes_nopreempt > 0));
 	EXPECT_TRUE(gs_p_gets(gs, gs_m_saw(&self->b), GSCHED_P_RUNNING, self->b.id));
 
 	ASSERT_EQ(-ETIMEDOUT, gs_m_do(&self->a, gs_do_stop, 0, (uintptr_t)&stop));
