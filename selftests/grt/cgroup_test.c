@@ -337,8 +337,11 @@ static int follow_affinity_main(void *arg)
 	return 0;
 }
 
-/* Case Update: the affinity changes, and the number of Ps with it. */
-TEST_F(cgroup, follow_affinity)
+/*
+ * Case Update: the affinity changes, and the number of Ps with it; 10 s later if the world of a busy
+ * machine does not stop in time.
+ */
+TEST_F_TIMEOUT(cgroup, follow_affinity, 120)
 {
 	struct change c;
 
@@ -361,7 +364,7 @@ static int follow_quota_main(void *arg)
 }
 
 /* The same for the quota; where there are more than two CPUs, for less is not taken away. */
-TEST_F(cgroup, follow_quota)
+TEST_F_TIMEOUT(cgroup, follow_quota, 120)
 {
 	(void)self;
 	put_proc("0::/a\n", V2_MOUNT);
@@ -397,7 +400,7 @@ static int follow_beside_main(void *arg)
  * A goroutine that computes on futex does not stop for it. The others, who have not asked for a
  * stop of the world, do not stand still for as long as one who has does (10 s).
  */
-TEST_F(cgroup, follow_beside_a_loop)
+TEST_F_TIMEOUT(cgroup, follow_beside_a_loop, 120)
 {
 	struct change c;
 

@@ -186,7 +186,7 @@ static void make_and_sleep(void *arg)
 		memset(p, 1, 100);
 		grt_sleep(100000);
 		free(p);
-		h->rounds++;
+		__atomic_fetch_add(&h->rounds, 1, __ATOMIC_RELAXED);
 	}
 	add(&h->left, -1);
 }
