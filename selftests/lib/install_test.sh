@@ -48,6 +48,7 @@ expected_files()
 		usr/local/include/grt.h
 		usr/local/include/grt/base.h
 		usr/local/include/grt/chan.h
+		usr/local/include/grt/panic.h
 		usr/local/include/grt/sched.h
 		usr/local/include/grt/sync.h
 		usr/local/include/grt/time.h

@@ -862,7 +862,8 @@ struct gsched_info_hist {
  * GSCHED_IOC_WAKE: there is work; get an M to look for it
  *
  * WAITING Ms are served first, for a slice at most; then one PARKED M gets an IDLE or BLOCKED P.
- * Any thread of the process may call it. Errors: EAGAIN (no M is there to look: the caller breaks the poll).
+ * Any thread of the process may call it. Errors: EAGAIN (no M is there to look: the caller breaks
+ * the poll).
  */
 #define GSCHED_IOC_WAKE		_IO(GSCHED_IOC_TYPE, 0x85)
 /** GSCHED_IOC_SWITCH: struct gsched_switch */
