@@ -338,8 +338,8 @@ static int follow_affinity_main(void *arg)
 }
 
 /*
- * Case Update: the affinity changes, and the number of Ps with it; 10 s later if the world of a busy
- * machine does not stop in time.
+ * Case Update: the affinity changes, and the number of Ps with it; 10 s later if the world of a
+ * busy machine does not stop in time.
  */
 TEST_F_TIMEOUT(cgroup, follow_affinity, 120)
 {
