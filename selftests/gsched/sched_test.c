@@ -23,7 +23,7 @@
 #define GRACE_NS	(SLICE_NS / 10)
 #define TICK_NS		(SLICE_NS / 4)
 /* How much longer the best of some rounds may take than the rules say, for the emulator's sake */
-#define EMULATED	4
+#define EMULATED	16
 #define ROUNDS		5
 /* Each M has had so many turns before they are compared */
 #define TURNS		20
