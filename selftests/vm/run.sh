@@ -188,10 +188,20 @@ has_kvm()
 	grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ]
 }
 
+# The rate of the counter that the emulated processors show: this machine's.
+tsc_khz()
+{
+	local program=$work/tsc_khz
+
+	gcc -O2 -o "$program" "$here/tsc_khz.c"
+	"$program"
+}
+
 # Sets accel, and words for the kernel. The emulator walks four levels of page tables faster than
 # five. All its processors read one time stamp counter, but the kernel cannot know that; without
 # being told it may fall back to the hpet, which costs a microsecond a look, or give up the
-# counter in the middle of a test.
+# counter in the middle of a test. Nor may it measure its rate itself: on a busy host it was once
+# wrong by a factor of ten, and all its seconds as short.
 #
 # When the kernel rewrites its own code, by way of an int3, a processor that is just translating
 # that code may keep the int3 (a fault of the emulator in Debian 12): 6.12 panics with
@@ -212,7 +222,7 @@ choose_accelerator()
 		accel=(-accel kvm -cpu host)
 	else
 		accel=(-accel "tcg,thread=$threads,tb-size=256" -cpu 'max,la57=off')
-		append="tsc=reliable maxcpus=1 no_ipi_broadcast=1 $append"
+		append="tsc=reliable tsc_early_khz=$(tsc_khz) maxcpus=1 no_ipi_broadcast=1 $append"
 	fi
 }
 
@@ -334,11 +344,11 @@ main()
 	parse "$@"
 	check_options
 	find_kernel
-	choose_accelerator
 	mkdir -p "$top/build/vm"
 	work=$(mktemp -d "$top/build/vm/run.XXXXXX")
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM HUP
+	choose_accelerator
 	pack_initramfs >"$work/initrd"
 
 	if [ -n "$shell" ]; then
