@@ -299,18 +299,17 @@ wanted()
 # on a small machine: a guest keeps one busy.
 run_all()
 {
-	local line running=0
+	local line
 	local -a words
 
 	for line in "$@"; do
 		read -ra words <<<"$line"
 		wanted "${words[0]}" "${only[@]}" || continue
-		if [ "$running" = 2 ]; then
-			wait -n
-			running=$((running - 1))
-		fi
+		# counted each time: wait -n may also name a job that ended long ago
+		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do
+			wait -n || true
+		done
 		run_stage "${words[@]}" &
-		running=$((running + 1))
 	done
 	wait
 }
