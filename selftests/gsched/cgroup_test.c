@@ -11,7 +11,7 @@
 #include "kselftest_harness.h"
 
 /* "At once": long before any time limit or patience would bring it about. */
-#define AT_ONCE_NS	(1000 * GS_MS)
+#define AT_ONCE_NS	(5000 * GS_MS)
 /* As scene.c sets it where Ms take turns */
 #define SLICE_NS	(10 * GS_MS)
 /* Of one processor, a tenth */

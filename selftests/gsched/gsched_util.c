@@ -315,6 +315,9 @@ void gs_dump(struct gs *gs)
 		GS_LOAD(gs->status->some_blocked));
 	fprintf(stderr, "# blocks %llu takebacks %llu handoffs %llu lost %llu borders %llu\n",
 		d.blocks, d.takebacks, d.handoffs, d.lost, d.borders);
+	fprintf(stderr, "# excess: signal %llu timer %llu traced %llu step %llu cooperative %llu\n",
+		d.excess_signal, d.excess_timer, d.excess_traced, d.excess_step,
+		d.excess_cooperative);
 	for (i = 0; i < d.nr_p; i++) {
 		p = gs_p(gs, i);
 		fprintf(stderr, "# P%u %s(%u) count %llu ring %u-%u\n", i,

@@ -152,13 +152,24 @@ static bool stands(void)
 	return false;
 }
 
+/*
+ * A signal, or a freeze, that is gone when the M comes to look leaves it in user mode until a timer
+ * sends it back. That it was let out for a signal is counted; there is no other way to be without.
+ */
+static bool has_p(struct gs_m *m)
+{
+	return gs_m_saw(m) >= 0 ||
+	       (gs_counts(m->gs).excess_signal &&
+		GS_UNTIL(!gs_m_do(m, gs_do_nothing, 0, 0) && gs_m_saw(m) >= 0));
+}
+
 /* It comes home with a P, and hands that on. A signal may have brought the parker home already. */
 static bool comes_home(enum scene_role role, long with)
 {
 	struct gs_m *m = &act.m[role];
 	long ret = gs_m_answer(m);
 
-	if ((ret == with || ret == -EINTR) && gs_m_saw(m) >= 0 &&
+	if ((ret == with || ret == -EINTR) && has_p(m) &&
 	    !gs_m_do(m, gs_do_nopreempt, 0, 0) && !gs_m_do(m, gs_do_release, 0, 0))
 		return true;
 	fprintf(stderr, "# the %s came home with %ld (not %ld) and P %d\n", scene_names[role],
