@@ -372,9 +372,13 @@ TEST_F_TIMEOUT(cgroup, follow_quota, 120)
 	EXPECT_EQ(0, run_procs(0, follow_quota_main, NULL));
 }
 
-static void compute(void *arg)
+/* Not on the main goroutine's stack, which may be gone before the last look at it. */
+static int stop_computing;
+
+static void compute(void *unused)
 {
-	while (!__atomic_load_n((int *)arg, __ATOMIC_SEQ_CST))
+	(void)unused;
+	while (!__atomic_load_n(&stop_computing, __ATOMIC_SEQ_CST))
 		;
 }
 
@@ -383,16 +387,15 @@ static int follow_beside_main(void *arg)
 	struct grt_stw_stats stats = { .size = sizeof(stats) };
 	struct change *c = arg;
 	int64_t begin = grt_now();
-	int stop = 0;
 
-	grt_go(compute, &stop);
+	grt_go(compute, NULL);
 	pin_all(&c->one);
 	do {
 		grt_sleep(1000000);
 		EXPECT_EQ(0, grt_stw_stats(&stats));
 	} while (!stats.timeouts && grt_set_maxprocs(0) != 1);
 	EXPECT_GT(10000000000LL, grt_now() - begin);
-	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&stop_computing, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

@@ -45,14 +45,21 @@ static inline int any_procs(int n)
 
 /* Boots the runtime with @procs Ps, runs @fn in it and returns its value. */
 #define run_procs(procs, fn, arg) do_run_procs(_metadata, procs, fn, arg)
+#define run_config(config, fn, arg) do_run_config(_metadata, config, fn, arg)
+
+static inline int do_run_config(struct __test_metadata *test, const struct grt_config *config,
+				int (*fn)(void *), void *arg)
+{
+	_metadata = test;
+	return grt_run_with(config, fn, arg);
+}
 
 static inline int do_run_procs(struct __test_metadata *test, int procs, int (*fn)(void *),
 			       void *arg)
 {
 	struct grt_config config = { .size = sizeof(config), .maxprocs = procs };
 
-	_metadata = test;
-	return grt_run_with(&config, fn, arg);
+	return do_run_config(test, &config, fn, arg);
 }
 
 /* Runs other goroutines until @cond holds. */
