@@ -144,14 +144,36 @@ debugger()
 		--bin "$gdb:$gdb" -- /kselftest/gsched/gdb_test.sh
 }
 
-# The tests that hold with any number of Ps, with so many, here.
+any_procs_programs()
+{
+	(cd "$top/selftests/grt" && grep -l any_procs ./*_test.c | sed 's/\.c$//')
+}
+
+# procs BACKEND FOLDER PS...: the tests that hold with any number of Ps, with so many.
 procs()
 {
-	local program
+	local backend=$1 folder=$2 n program
 
-	while read -r program; do
-		env GRT_BACKEND=futex GRT_TEST_PROCS="$1" "$stage_dir/kselftest/grt/$program"
-	done < <(cd "$top/selftests/grt" && grep -l any_procs ./*_test.c | sed 's/\.c$//')
+	shift 2
+	for n in "$@"; do
+		for program in $programs; do
+			env GRT_BACKEND="$backend" GRT_TEST_PROCS="$n" "$folder/$program"
+		done
+	done
+}
+
+procs_here()
+{
+	local programs
+
+	programs=$(any_procs_programs)
+	procs futex "$stage_dir/kselftest/grt" "$1"
+}
+
+procs_guest()
+{
+	guest 2 "$1" env programs="$(any_procs_programs | tr '\n' ' ')" \
+		bash -c "$(declare -f procs); procs gsched /kselftest/grt 1 2 8 64"
 }
 
 # storm BACKEND: a minute on each number of Ps; and Go's tests with all their rounds.
@@ -215,10 +237,10 @@ stages=(
 	"cost"
 	"lint $here/lint.sh"
 	"requirements $here/requirements_test.sh"
-	"procs_1 procs 1"
-	"procs_2 procs 2"
-	"procs_8 procs 8"
-	"procs_64 procs 64"
+	"procs_1 procs_here 1"
+	"procs_2 procs_here 2"
+	"procs_8 procs_here 8"
+	"procs_64 procs_here 64"
 	"docs $here/docs_test.sh"
 	"install $here/install_test.sh"
 	"readme $here/readme_test.sh"
@@ -241,6 +263,7 @@ long_stages=(
 	"storm_futex storm futex"
 	"stress_long env GRT_BACKEND=futex GRT_STRESS_MS=225000 $stage_dir/kselftest/grt/stress_test"
 	"storm_gsched storm_guest 6.12"
+	"procs_gsched procs_guest 6.12"
 	"suspend_debug counted 4 suspend --one-thread -- /kselftest/gsched/suspend_test"
 	"file_6.12 guest_file 4 6.12 /kselftest/run_kselftest.sh -c gsched"
 	"preempt_6.12 guest 2 6.12 env GRT_BACKEND=gsched GRT_ABUSE_MS=300000 /kselftest/grt/preempt_test"
