@@ -386,8 +386,9 @@ TEST_F_TIMEOUT(border, storm, 60)
 	EXPECT_LT(10, rounds);
 	EXPECT_LT(10, handled);
 	EXPECT_LE(rounds, n.retakes);
-	EXPECT_GE(n.excess_timer, moved);
-	EXPECT_GE(n.excess_timer, handled_without);
+	/* not only by the timer: who takes its CPU may send it back first */
+	EXPECT_GE(n.excess_signal, moved);
+	EXPECT_GE(n.excess_signal, handled_without);
 	EXPECT_TRUE(goes_round());
 }
 

@@ -119,6 +119,12 @@ TEST_F(race, permit)
 	EXPECT_LT(0, gs_counts(gs).parks);
 }
 
+/* Has a PARK found its word changed, or was there not the luck for it in all that time? */
+static bool finds_changed(struct gs *gs, __u64 end)
+{
+	return gs_counts(gs).park_again || gs_now() > end + GS_PATIENCE_NS;
+}
+
 /*
  * park.pml: the compare word against a changer that, as an enqueuer does, WAKEs only if it sees
  * a P that is IDLE: a change at any moment of a PARK is never lost.
@@ -133,7 +139,7 @@ TEST_F(race, compare)
 
 	ASSERT_EQ(0, gs_m_start_on(gs, m));
 	gs_m_ask(m, do_follow_by_word, 0, 0);
-	for (turn = 1; goes_on(turn, end); turn++) {
+	for (turn = 1; goes_on(turn, end) || !finds_changed(gs, end); turn++) {
 		jitter(&seed);
 		GS_STORE(gs->hint->park[0], turn);
 		/* Without a look WAKE's lock would make up for a compare that comes too early. */
