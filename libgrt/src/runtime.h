@@ -145,6 +145,7 @@ struct m {
 
 	bool spinning;		/* M: counted in nspinning */
 	bool respin;		/* M: it shall spin when it next schedules (protocol 4) */
+	bool turn;		/* M: it came from the pool, and owes the global queue a look */
 	bool owewake;		/* M: on g0 it made work available without wakep() */
 	uint32_t fastrand;	/* M */
 	int32_t id;		/* I: on gsched the kernel's */

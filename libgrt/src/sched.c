@@ -200,14 +200,17 @@ static void schedbegin(struct m *mp)
 		preemptseen(mp);
 	}
 	schedexit(mp);
-	if (mp->respin)
+	if (mp->respin) {
 		startspinning(mp);
+		mp->turn = true;
+	}
 }
 
-static struct g *globrunqtake(struct p *pp, uint32_t max)
+static struct g *globrunqtake(struct m *mp, struct p *pp, uint32_t max)
 {
 	struct g *gp;
 
+	mp->turn = false;
 	if (!load_relaxed(&sched.hint->gqlen))
 		return NULL;
 	lock(&sched.lock);
@@ -327,15 +330,17 @@ void stopm(struct m *mp)
  * WAITING Ms are the front of the global queue: the M hands its P to the oldest. True if it did;
  * the M has slept and holds another P.
  *
- * Not so one that spins: it came from the pool, so it was given its P for work that is queued, or
- * for timers. As long as Ms only compute, every other turn is the pool's (slot_turn()); handed on
- * to a WAITING one, those turns too, they would starve all that is queued and every timer.
+ * Not so one that came from the pool: it was given its P for work that is queued, or for timers. As
+ * long as Ms only compute, every other turn is the pool's (slot_turn()); handed on to a WAITING
+ * one, those turns too, they would starve all that is queued and every timer. So it looks
+ * everywhere while it spins; and if it first found a goroutine whose timer was due, as it may each
+ * time, it looks at the global queue after that.
  */
 static bool runwaiting(struct m *mp)
 {
 	bool switched;
 
-	if (likely(!load_relaxed(&sched.status->nwaiting)) || mp->spinning)
+	if (likely(!load_relaxed(&sched.status->nwaiting)) || mp->spinning || mp->turn)
 		return false;
 	if (!sched.backend->surplus()) {
 		mstops(1);
@@ -369,9 +374,11 @@ static struct g *findrunnable(struct m *mp, bool *inherit)
 			return gp;
 		if (runwaiting(mp))
 			continue;
-		gp = globrunqtake(pp, 0);
+		gp = globrunqtake(mp, pp, 0);
 		if (gp)
 			return gp;
+		if (runwaiting(mp))	/* its turn is over */
+			continue;
 
 		/* At most half as many Ms spin as Ps are busy (C5): more only burn the CPU. */
 		if (mp->spinning || 2 * nmspinning() < sched.gomaxprocs - npidle()) {
@@ -420,7 +427,7 @@ static struct g *choose(struct m *mp, bool *inherit)
 		/* C4: two goroutines that wake each other must not starve those behind. */
 		if (runwaiting(mp))
 			continue;
-		gp = globrunqtake(pp, 1);
+		gp = globrunqtake(mp, pp, 1);
 		break;
 	}
 	if (!gp)

@@ -227,6 +227,41 @@ TEST_F_TIMEOUT(abuse, of_the_c_library, 1800)
 	EXPECT_EQ(0, run_procs(variant->procs, abuse_main, NULL));
 }
 
+/* ---- The global queue, beside timers ---- */
+
+static void yield_loop(void *arg)
+{
+	struct hogs *h = arg;
+
+	while (!load(&h->stop)) {
+		grt_yield();
+		__atomic_fetch_add(&h->rounds, 1, __ATOMIC_RELAXED);
+	}
+	add(&h->left, -1);
+}
+
+static int timers_main(void *arg)
+{
+	void (*const fn[])(void *) = { plain_loop, plain_loop, plain_loop, yield_loop };
+	struct hogs h;
+
+	(void)arg;
+	start_hogs(&h, fn, 4);
+	while (__atomic_load_n(&h.rounds, __ATOMIC_RELAXED) < TURNS)
+		grt_sleep(1000000);
+	end_hogs(&h);
+	return 0;
+}
+
+/*
+ * Each time the P is not a hog's, a timer is due, and who it wakes inherits the slice, so the tick
+ * that would have the global queue's turn come does not move: who is there runs all the same.
+ */
+TEST(global_queue_beside_timers)
+{
+	EXPECT_EQ(0, run_procs(1, timers_main, NULL));
+}
+
 /* ---- Blocking for a short time, again and again ---- */
 
 struct callers {
