@@ -211,6 +211,15 @@ int gs_preempt(struct gs *gs, __u32 m)
 	return gs_ioctl(gs->fd, GSCHED_IOC_PREEMPT, &arg);
 }
 
+int gs_tune_cpu(struct gs *gs, __u32 p, __u32 cpu)
+{
+	struct gsched_tune tune = {
+		.size = sizeof(tune), .flags = GSCHED_TUNE_CPU, .p = p, .cpu = cpu,
+	};
+
+	return gs_ioctl(gs->fd, GSCHED_IOC_TUNE, &tune);
+}
+
 int gs_slice(struct gs *gs, __u64 ns)
 {
 	struct gsched_tune arg = {

@@ -100,6 +100,8 @@ int gs_stop(struct gs *gs, __u64 deadline, struct gsched_stop *out);
 int gs_start(struct gs *gs);
 int gs_resize(struct gs *gs, __u32 nr_p);
 int gs_preempt(struct gs *gs, __u32 m);
+/* TUNE: the CPU of a P, or of all */
+int gs_tune_cpu(struct gs *gs, __u32 p, __u32 cpu);
 /* TUNE: a slice, and the grace that follows from it. 0: no slices */
 int gs_slice(struct gs *gs, __u64 ns);
 int gs_info(struct gs *gs, __u32 what, __u32 index, void *buf, __u32 size);

@@ -40,15 +40,6 @@ static int tune_policy(struct gs *gs, __u32 p, enum gsched_policy policy, __u64 
 	return gs_ioctl(gs->fd, GSCHED_IOC_TUNE, &tune);
 }
 
-static int tune_cpu(struct gs *gs, __u32 p, __u32 cpu)
-{
-	struct gsched_tune tune = {
-		.size = sizeof(tune), .flags = GSCHED_TUNE_CPU, .p = p, .cpu = cpu,
-	};
-
-	return gs_ioctl(gs->fd, GSCHED_IOC_TUNE, &tune);
-}
-
 FIXTURE(policy) {
 	struct gs gs;
 	struct gs_m a, b;	/* a holds the P, b is FREE */
@@ -400,7 +391,7 @@ TEST(one_or_all)
 
 	ASSERT_EQ(0, make_domain(&gs, 3, 0));
 	ASSERT_EQ(0, tune_policy(&gs, 1, GSCHED_POLICY_AFTER, 5000));
-	ASSERT_EQ(0, tune_cpu(&gs, 2, 0));
+	ASSERT_EQ(0, gs_tune_cpu(&gs, 2, 0));
 	for (p = 0; p < 3; p++) {
 		EXPECT_EQ(p == 1 ? GSCHED_POLICY_AFTER : GSCHED_POLICY_ADAPTIVE,
 			  gs_p(&gs, p).policy);
@@ -413,7 +404,7 @@ TEST(one_or_all)
 	ASSERT_EQ(0, tune_policy(&gs, GSCHED_P_ALL, GSCHED_POLICY_ADAPTIVE, 0));
 	for (p = 0; p < 3; p++)
 		EXPECT_EQ(20000, gs_p(&gs, p).policy_ns);
-	ASSERT_EQ(0, tune_cpu(&gs, GSCHED_P_ALL, GSCHED_CPU_ANY));
+	ASSERT_EQ(0, gs_tune_cpu(&gs, GSCHED_P_ALL, GSCHED_CPU_ANY));
 	EXPECT_EQ(GSCHED_CPU_ANY, gs_p(&gs, 2).cpu);
 	close(gs.fd);
 }
@@ -456,7 +447,7 @@ TEST(changes_under_load)
 		ASSERT_EQ(0, tune_policy(&gs, n & 0x10000 ? GSCHED_P_ALL : n >> 17 & 1,
 					 n >> 20 & 3,
 					 (n >> 20 & 3) % 2 ? 0 : 1000 + (n >> 22 & 0xff) * 1000));
-		ASSERT_EQ(0, tune_cpu(&gs, n >> 17 & 1, n & 0x80000 ? GSCHED_CPU_ANY : 0));
+		ASSERT_EQ(0, gs_tune_cpu(&gs, n >> 17 & 1, n & 0x80000 ? GSCHED_CPU_ANY : 0));
 		for (done = 0, i = 0; i < MS; i++)
 			done += gs_m_answered(&m[i]);
 		sched_yield();
@@ -546,7 +537,7 @@ TEST_F(cpu, woken_there)
 	ASSERT_EQ(0, allow(self->b.tid, 0, 3));
 	ASSERT_EQ(0, gs_pin(self->c.tid, 0));
 	for (i = 0; i < 80; i++) {
-		ASSERT_EQ(0, tune_cpu(&self->gs, 0, 2 + i % 2));
+		ASSERT_EQ(0, gs_tune_cpu(&self->gs, 0, 2 + i % 2));
 		cpu = handed_on_cpu(&self->gs, &self->a, &self->b, self->pipe);
 		ASSERT_LE(0, cpu);
 		hits += cpu == 2 + i % 2;
@@ -560,7 +551,7 @@ TEST_F(cpu, affinity_comes_first)
 {
 	int i;
 
-	ASSERT_EQ(0, tune_cpu(&self->gs, 0, 3));
+	ASSERT_EQ(0, gs_tune_cpu(&self->gs, 0, 3));
 	ASSERT_EQ(0, allow(self->b.tid, 0, 2));
 	ASSERT_EQ(0, gs_pin(self->c.tid, 0));
 	for (i = 0; i < 10; i++)
@@ -575,7 +566,7 @@ TEST_F(cpu, parked_there)
 {
 	struct gs *gs = &self->gs;
 
-	ASSERT_EQ(0, tune_cpu(gs, 0, 2));
+	ASSERT_EQ(0, gs_tune_cpu(gs, 0, 2));
 	ASSERT_EQ(0, gs_pin(self->b.tid, 2));
 	ASSERT_EQ(0, gs_pin(self->c.tid, 3));
 	ASSERT_TRUE(gs_m_parks(&self->b, 0));
@@ -592,7 +583,7 @@ TEST_F(cpu, parked_there)
 	ASSERT_EQ(0, gs_m_do(&self->b, gs_do_release, 0, 0));
 	ASSERT_EQ(1, gs_m_answer(&self->a));
 	ASSERT_EQ(0, gs_m_do(&self->a, gs_do_release, 0, 0));
-	ASSERT_EQ(0, tune_cpu(gs, 0, 3));
+	ASSERT_EQ(0, gs_tune_cpu(gs, 0, 3));
 	ASSERT_TRUE(gs_m_parks(&self->b, 0));
 	gs_put_work(gs, 0);
 	ASSERT_EQ(0, gs_wake(gs));

@@ -258,7 +258,13 @@ TEST_F(seeing, debugfs)
 	ASSERT_NE(NULL, fgets(line, sizeof(line), f));
 	snprintf(key, sizeof(key), "0 RUNNING %u %llu ", self->a.id, gs_p(gs, 0).count);
 	EXPECT_EQ(0, strncmp(line, key, strlen(key)));
+	EXPECT_STREQ(" -\n", strrchr(line, ' '));
 	EXPECT_EQ(NULL, fgets(line, sizeof(line), f));
+	ASSERT_EQ(0, gs_tune_cpu(gs, 0, 1));
+	rewind(f);
+	ASSERT_NE(NULL, fgets(line, sizeof(line), f));
+	ASSERT_NE(NULL, fgets(line, sizeof(line), f));
+	EXPECT_STREQ(" 1\n", strrchr(line, ' '));
 	fclose(f);
 
 	f = open_file("ms");

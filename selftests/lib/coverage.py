@@ -7,7 +7,8 @@ each COUNTS a folder of .gcda files that a run on that kernel left; a line is re
 reached it. Writes TAP: at least 85 % of the lines must be, and each that is not needs a reason.
 
 REASONS has a line for each, "file:function: text: reason": the source, the function or *, a part
-of the line or *, and why no test gets there. One that fits no line is out of date, and fails, too.
+of the line or *, and why no test gets there. One that fits no line is out of date, and fails, too,
+unless the reason begins with "seldom": then luck decides whether a test gets there.
 
 --list prints the lines that have no reason, in that form, and nothing else.
 """
@@ -127,12 +128,13 @@ def main(args):
     print("TAP version 13\n1..3")
     rows = list(table(lines))
     percent = rows[-1][3]
+    out_of_date = [r for r in reasons if not r.used and not r.reason.startswith("seldom")]
     good = [
         result(1, percent >= LEAST_PERCENT, f"{percent:.1f} % of the lines are reached", []),
         result(2, not unexplained, "what is not reached has a reason",
                [f"kmod/{l.source}:{l.number}: {l.function}: {l.text}" for l in unexplained]),
-        result(3, all(r.used for r in reasons), "each reason is needed",
-               [f"{r.place} fits no line that was not reached" for r in reasons if not r.used]),
+        result(3, not out_of_date, "each reason is needed",
+               [f"{r.place} fits no line that was not reached" for r in out_of_date]),
     ]
     for source, reached, total, share in rows:
         print(f"# {source:16} {reached:5} of {total:5} lines {share:6.1f} %")
