@@ -231,16 +231,24 @@ TEST(dead_goroutines)
 #define MANY		50
 #define TOUCHED		(200 << 10)
 
+struct deep {
+	int	there;
+	int	left;
+};
+
 static void touch_stack(void *arg)
 {
 	volatile char deep[TOUCHED];
+	struct deep *d = arg;
 	int i;
 
 	for (i = 0; i < TOUCHED; i += 1024)
 		deep[i] = 1;
 	/* So that each has a stack of its own. */
-	grt_sleep(1000000);
-	add(arg, -deep[0]);
+	add(&d->there, 1);
+	while (load(&d->there) < MANY)
+		grt_sleep(1000000);
+	add(&d->left, -deep[0]);
 }
 
 /* What ThreadSanitizer's own memory may grow by meanwhile. */
@@ -264,14 +272,15 @@ static long resident(void)
 
 static int free_memory_main(void *arg)
 {
-	int left, i, round;
+	struct deep d;
+	int i, round;
 	long before;
 
 	for (round = 0; round < 3; round++) {
-		left = MANY;
+		d = (struct deep) { .left = MANY };
 		for (i = 0; i < MANY; i++)
-			grt_go(touch_stack, &left);
-		sleep_until_zero(&left);
+			grt_go(touch_stack, &d);
+		sleep_until_zero(&d.left);
 		yield_until(grt_num_goroutines() == 1);
 		before = resident();
 		EXPECT_EQ(0, grt_free_os_memory());
