@@ -164,16 +164,16 @@ static void countg(struct p *pp, int64_t n)
 /* The first context of a goroutine: grt_gogo() returns from it into goexit(). */
 static void gostartcontext(struct g *gp)
 {
-	uintptr_t *top = (uintptr_t *)gp->stack.hi;
+	uintptr_t *top = (uintptr_t *)(gp->stack.hi - STACK_HEADROOM);
 	uintptr_t *frame;
 
+	fiberinit(&gp->fiber, (void *)gp->stack.lo, gp->stack.hi - gp->stack.lo, false);
 	top[-1] = 0;
 	top[-2] = 0;
 	frame = (uintptr_t *)((uintptr_t)&top[-2] - FRAME_SIZE);
 	memset(frame, 0, FRAME_SIZE);
 	frame[FRAME_SIZE / 8 - 1] = (uintptr_t)goexit + 1;
 	gp->sched.sp = (uintptr_t)frame;
-	fiberinit(&gp->fiber, (void *)gp->stack.lo, gp->stack.hi - gp->stack.lo, false);
 }
 
 /*

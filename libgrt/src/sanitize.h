@@ -7,9 +7,16 @@
  *	fiberarrive()	@gp is on its stack again, or for the first time
  *	fiberlast()	@gp is about to leave its stack for the last time
  *	fiberend()	it has; on another stack
+ *	stackmapped()	there is a stack, for any number of goroutines, one after the other
  *
  * ThreadSanitizer counts the calls of each stack. g0 leaves its stack without returning from any,
  * so the library is built without these counts (Makefile), or they would overflow.
+ *
+ * No compiler says that Valgrind looks on: GRT_VALGRIND does (make VALGRIND=1). To it the stack
+ * pointer changes stacks when it comes to lie in another that was registered, as goroutines' are
+ * here. A thread's it registers itself, from where the thread's stack pointer is at first down to
+ * the end of that mapping. So guards must be mappings of their own: it knows of no others, and a
+ * thread's stack would hold those of goroutines.
  */
 #ifndef GRT_SRC_SANITIZE_H
 #define GRT_SRC_SANITIZE_H
@@ -30,6 +37,15 @@
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 #define GRT_TSAN
 #include <sanitizer/tsan_interface.h>
+#endif
+
+#ifdef GRT_VALGRIND
+#include <valgrind/memcheck.h>
+#define GUARDS_MAPPED	true
+#define STACK_HEADROOM	512	/* with less above the stack pointer it shows no callers */
+#else
+#define GUARDS_MAPPED	false
+#define STACK_HEADROOM	0
 #endif
 
 /* What a sanitizer knows of a stack. */
@@ -65,6 +81,11 @@ static inline void fiberinit(struct fiber *f, void *bottom, size_t size, bool th
 		f->tsan = __tsan_get_current_fiber();
 	else
 		f->tsan = __tsan_create_fiber(0);
+#endif
+#ifdef GRT_VALGRIND
+	/* And what it left there has no meaning now. */
+	if (!thread)
+		VALGRIND_MAKE_MEM_UNDEFINED(bottom, size);
 #endif
 }
 
@@ -102,6 +123,16 @@ static inline void fiberend(struct fiber *f)
 #ifdef GRT_TSAN
 	__tsan_destroy_fiber(f->tsan);
 	f->tsan = NULL;
+#endif
+}
+
+static inline void stackmapped(void *bottom, size_t size)
+{
+	(void)bottom;
+	(void)size;
+#ifdef GRT_VALGRIND
+	/* For good, as the stack is there; the end is the last byte. */
+	VALGRIND_STACK_REGISTER(bottom, (char *)bottom + size - 1);
 #endif
 }
 

@@ -42,7 +42,7 @@ static bool newslab(void)
 
 static bool guard(uintptr_t lo)
 {
-	static bool no_guard_install;
+	static bool no_guard_install = GUARDS_MAPPED;
 
 	if (!load_relaxed(&no_guard_install)) {
 		if (!madvise((void *)lo, GUARD_SIZE, MADV_GUARD_INSTALL))
@@ -70,6 +70,7 @@ bool stackalloc(struct stack *st)
 		st->lo = pool.slab + GUARD_SIZE;
 		pool.slab += STACK_SIZE;
 		st->hi = pool.slab;
+		stackmapped((void *)st->lo, st->hi - st->lo);
 	}
 	unlock(&pool.lock);
 	return ok;

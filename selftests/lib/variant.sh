@@ -10,8 +10,10 @@
 #   asan      AddressSanitizer: memory and stacks, and what is never freed
 #   ubsan     UndefinedBehaviorSanitizer
 #   tsan      ThreadSanitizer: data races
+#   valgrind  under Valgrind's memcheck, which knows the goroutines' stacks then
 #
-# A report of a sanitizer ends the program, and so fails its test. There are no suppressions.
+# A report of a sanitizer, or of memcheck, ends the program, and so fails its test. There are no
+# suppressions.
 
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -47,6 +49,10 @@ tsan)
 	# As the library's Makefile has it, for the test that is linked with it at once.
 	link=(--param tsan-instrument-func-entry-exit=0 -Wno-tsan)
 	;;
+valgrind)
+	lib=(VALGRIND=1)
+	flags=(-O1 -DGRT_VALGRIND)
+	;;
 *)
 	sed -n '3,/^$/s/^# \{0,1\}//p' "$0" >&2
 	exit 2
@@ -64,10 +70,46 @@ build()
 		INSTALL_PATH="$out/kselftest" install
 }
 
-tests=()
-for test; do
-	tests+=(-t "grt:$test")
-done
-[ $# -gt 0 ] || tests=(-c grt)
+# Puts a script in each program's place that runs it under memcheck. That takes longer, and the
+# programs have only their own limits then.
+under_memcheck()
+{
+	local dir=$out/kselftest/grt test
+
+	mkdir -p "$dir/programs"
+	cat >"$dir/memcheck.sh" <<-'EOF'
+		#!/bin/sh
+		exec valgrind -q --fair-sched=yes --num-callers=20 --exit-on-first-error=yes \
+			--error-exitcode=99 "./programs/${0##*/}" "$@"
+	EOF
+	chmod +x "$dir/memcheck.sh"
+	for test in "$dir"/*_test; do
+		mv "$test" "$dir/programs"
+		ln -s memcheck.sh "$test"
+	done
+	# Of the control words of SSE and x87 Valgrind has only how to round.
+	export KSELFTEST_ATTR_TEST_ARGS='-T control_words -T control_words_move'
+	options=(-o 0)
+}
+
+# Not under memcheck: shells start these programs, which run outside of it then; and libunwind
+# learns whether an address is there by having the kernel read it.
+not_under_memcheck=(main_test.sh sha256sum_test.sh unwind_test)
+
+# Two at a time would build over one another.
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
 build >&2
-exec env GRT_BACKEND=futex "$out/kselftest/run_kselftest.sh" "${tests[@]}"
+tests=("$@")
+options=()
+if [ "$variant" = valgrind ]; then
+	under_memcheck
+	[ $# -gt 0 ] || mapfile -t tests < <(sed 's/^grt://' "$out/kselftest/kselftest-list.txt" |
+		grep -vxF "$(printf '%s\n' "${not_under_memcheck[@]}")")
+fi
+[ ${#tests[@]} -gt 0 ] || options+=(-c grt)
+for test in "${tests[@]}"; do
+	options+=(-t "grt:$test")
+done
+exec env GRT_BACKEND=futex "$out/kselftest/run_kselftest.sh" "${options[@]}"
