@@ -684,6 +684,8 @@ static int busy_main(void *arg)
 	}
 	grt_unlock_thread();
 	store(&stop, 1);
+	/* Who spins looks at this frame. */
+	yield_until(grt_num_goroutines() == 1);
 	grt_chan_free(c);
 	return 0;
 }
