@@ -164,16 +164,20 @@ static void mput_free(struct m *mp)
 		suspectdead();
 }
 
-/* Nobody will take an M any more. */
+/*
+ * Nobody will take an M any more. Of a thread that has ended pthread_detach() frees memory: not
+ * under the lock, see mem.c.
+ */
 void mdetach(void)
 {
 	struct m *mp;
 
 	lock(&sched.lock);
-	for (mp = sched.freem; mp; mp = mp->schedlink)
-		pthread_detach(mp->thread);
+	mp = sched.freem;
 	sched.freem = NULL;
 	unlock(&sched.lock);
+	for (; mp; mp = mp->schedlink)
+		pthread_detach(mp->thread);
 }
 
 /* mexit() comes back to the frame of grt_g0call() above this one (R27). */
