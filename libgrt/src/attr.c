@@ -68,7 +68,7 @@ int grt_go_with(const struct grt_attr *attr, void (*fn)(void *arg), void *arg)
 	struct m *mp;
 	struct g *gp;
 
-	if (!load_acquire(&sched.backend))
+	if (!load_acquire(&sched.begun))
 		return -ESRCH;
 	if (attr) {
 		if (attr->size < sizeof(attr->size) || attr->size > sizeof(a))

@@ -2,11 +2,11 @@
 /*
  * The runtime's life, in Go's order: rt0, check, osinit, schedinit, the main goroutine, its end.
  *
- * The thread of grt_run() is m0. It runs the main goroutine, which is locked to it while the init
- * tasks run, and starts its function there. Then m0 stays an M until the main goroutine parks for
- * the first time without being locked to it: it never runs another one, since grt_run() must return
- * as soon as the main goroutine does, whatever others are in the middle of. So from there on it is
- * an ordinary thread again, which waits for the end.
+ * The thread of grt_run() is m0. It runs the main goroutine, which is locked to it from the first
+ * until the init tasks have run, and starts its function there. Then m0 stays an M until the main
+ * goroutine parks for the first time without being locked to it: it never runs another one, since
+ * grt_run() must return as soon as the main goroutine does, whatever others are in the middle of.
+ * So from there on it is an ordinary thread again, which waits for the end.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -204,8 +204,6 @@ static void runmain(void *unused)
 static void gomain(void *unused)
 {
 	(void)unused;
-	sched.backend->start();
-	lockosthread();
 	if (getg()->m != &m0)
 		fatal("gomain: not on m0");
 	runinittasks();
@@ -216,12 +214,15 @@ static void gomain(void *unused)
 	endruntime();
 }
 
-/* Makes the main goroutine (R10). Nobody is woken: there is no M but m0, which runs it next. */
+/*
+ * Makes the main goroutine (R10), locked to m0, which runs it next. So it is in no queue, and
+ * nobody is woken.
+ */
 static void newmain(uintptr_t gopc)
 {
 	struct m *mp = acquirem();
 
-	runqput(getp(mp), newproc1(mp, gomain, NULL, gopc), true);
+	lockg(mp, newproc1(mp, gomain, NULL, gopc));
 	releasem(mp);
 }
 
@@ -258,6 +259,10 @@ int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), void *ar
 	check();
 	schedinit(&c);
 	newmain((uintptr_t)__builtin_return_address(0));
+	/* Before it runs: it may be asked to yield at once, and then somebody must go on with it. */
+	sched.backend->start();
+	/* Not before m0 has its P: the goroutine of another thread would have had it taken. */
+	store_release(&sched.begun, true);
 	mrun(&m0);
 	m0end();
 	return sched.result;

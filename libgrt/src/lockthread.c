@@ -5,11 +5,11 @@
  * While a goroutine is locked it runs on its M alone, and the M runs nothing else. When it parks,
  * its M hands its P on and sleeps (stoplockedm); whoever finds it runnable later gives its own P to
  * that M and parks (startlockedm). Both fields of the pair, gp->lockedm and mp->lockedg, are
- * written by the goroutine itself, which runs on the M then.
+ * written by the goroutine itself, which runs on the M then; but by m0 for the main goroutine.
  *
  * There are two counts, one for the program and one for the runtime, which locks the main goroutine
- * while init tasks run: only when both are 0 are the two untied (R106). So a lock that an init task
- * takes survives the runtime's unlock (R93).
+ * until the init tasks have run: only when both are 0 are the two untied (R106). So a lock that an
+ * init task takes survives the runtime's unlock (R93).
  *
  * A goroutine that ends locked ends its thread too, which nobody could clean (goexit0). And no
  * thread inherits anything from a locked one: all are made by the template thread (newosproc).
@@ -52,13 +52,18 @@ void grt_unlock_thread(void)
 	untie(mp, gp);
 }
 
-/* The same for the runtime itself. */
+/* The same for the runtime itself: by the goroutine, or before it has run. */
+void lockg(struct m *mp, struct g *gp)
+{
+	mp->lockedint++;
+	tie(mp, gp);
+}
+
 void lockosthread(void)
 {
 	struct g *gp = getg();
 
-	gp->m->lockedint++;
-	tie(gp->m, gp);
+	lockg(gp->m, gp);
 }
 
 void unlockosthread(void)

@@ -184,11 +184,10 @@ void mdetach(void)
 static void mstart1(struct g *g0)
 {
 	struct m *mp = g0->m;
-	bool inherit;
 
-	/* m0 has a P, and on it the only goroutine there is. */
+	/* m0 has a P, and the main goroutine. */
 	if (mp == sched.m0)
-		execute(mp, runqget(getp(mp), &inherit), false);
+		execute(mp, mp->lockedg, false);
 	sched.backend->mstart(mp);
 	schedule();
 }

@@ -261,7 +261,7 @@ void gostart(void)
 
 int grt_go(void (*fn)(void *arg), void *arg)
 {
-	if (!load_acquire(&sched.backend))
+	if (!load_acquire(&sched.begun))
 		return -ESRCH;
 	if (!fn)
 		fatal("go of nil func value");

@@ -243,6 +243,7 @@ struct sched {
 	int64_t slice;				/* I: ns that one may run while others wait */
 	int64_t stoptimeout;			/* I: ns that a stop of the world may take */
 
+	bool begun;				/* A: there is a main goroutine: others may be made */
 	bool exiting;				/* A: the main goroutine has returned */
 	int result;				/* of the main goroutine, before exiting */
 	int (*mainfn)(void *arg);		/* I */
@@ -395,6 +396,7 @@ uint32_t fastrand(struct m *mp);
 
 /* ---- lockthread.c -------------------------------------------------------------------------- */
 
+void lockg(struct m *mp, struct g *gp);
 void lockosthread(void);
 void unlockosthread(void);
 void unlockg(struct m *mp, struct g *gp);

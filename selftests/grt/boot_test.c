@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "grt_harness.h"
@@ -27,6 +30,8 @@ static void store(int *p, int v)
 }
 
 /* ---- Init tasks ---- */
+
+static int *begun;	/* set by the first; NULL: nobody asks */
 
 static struct {
 	char	order[8];
@@ -51,6 +56,8 @@ static void from_init(void *arg)
 
 static void init_first(void)
 {
+	if (begun)
+		store(begun, 1);
 	note_init(0);
 	grt_go(from_init, &inits.seen);
 	yield_until(load(&inits.seen));
@@ -321,6 +328,110 @@ TEST(returns_locked)
 	struct hanger h = { .there = 0 };
 
 	EXPECT_EQ(9, run_procs(2, leave_locked_sleeper, &h));
+}
+
+/* ---- A start so slow that slices end before the main goroutine has run ---- */
+
+static int among_early(void *early)
+{
+	yield_until(!early || load(early));
+	return 5;
+}
+
+/* Makes a goroutine as soon as it can, and leaves m0 time for its steps until then. */
+static void *go_early(void *early)
+{
+	while (grt_go(from_init, early) == -ESRCH)
+		usleep(1000);
+	return NULL;
+}
+
+static int start_traced(bool crowd)
+{
+	struct grt_config config = {
+		.size = sizeof(config),
+		.maxprocs = 1,
+		.slice_ns = 500000,
+	};
+	int early = 0;
+	pthread_t t;
+
+	if (crowd && pthread_create(&t, NULL, go_early, &early))
+		return 1;
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	return grt_run_with(&config, among_early, crowd ? &early : NULL);
+}
+
+/* Lets m0 go on as far as its next stop. False: it has died, or is about to. */
+static bool go_on(pid_t pid, int how)
+{
+	int status;
+
+	return !ptrace(how, pid, NULL, NULL) && waitpid(pid, &status, 0) == pid &&
+	       WIFSTOPPED(status) && (WSTOPSIG(status) & 0x7f) == SIGTRAP;
+}
+
+static bool enters_mmap(pid_t pid)
+{
+	struct __ptrace_syscall_info info = { 0 };
+
+	ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info);
+	return info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_mmap;
+}
+
+#define STEPS	4000	/* half of them lead to the main goroutine */
+
+/*
+ * Steps from the first mmap(), with which the runtime has seen what the system offers and begins to
+ * be. Each instruction takes as long as a switch to us and back, so that slices end meanwhile.
+ */
+static bool step(pid_t pid)
+{
+	int status, i;
+
+	waitpid(pid, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+	do {
+		if (!go_on(pid, PTRACE_SYSCALL))
+			return false;
+	} while (!enters_mmap(pid));
+	for (i = 0; i < STEPS && !load(begun); i++) {
+		if (!go_on(pid, PTRACE_SINGLESTEP))
+			return false;
+	}
+	return !ptrace(PTRACE_DETACH, pid, NULL, NULL);
+}
+
+/* Returns the status of grt_run() in a child whose m0 starts slowly. */
+static int run_slowly(bool crowd)
+{
+	int status = -1;
+	pid_t pid;
+
+	begun = mmap(NULL, sizeof(*begun), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	pid = begun == MAP_FAILED ? -1 : fork();
+	if (pid < 0)
+		return -1;
+	if (!pid)
+		_exit(start_traced(crowd));
+	if (!step(pid))
+		return -1;
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The main goroutine does not yield: nobody else is there yet to go on with it. */
+TEST(slow_start)
+{
+	EXPECT_EQ(5, run_slowly(false));
+}
+
+/* Another thread makes a goroutine as early as it can, but not before m0 has its P. */
+TEST(slow_start_among_others)
+{
+	EXPECT_EQ(5, run_slowly(true));
 }
 
 /* ---- Settings ---- */
