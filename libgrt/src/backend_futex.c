@@ -166,6 +166,9 @@ static bool allidlelocked(void)
  * Schedules some M to run @pp, NULL for any idle one; makes a thread if none is parked. With
  * @spinning the caller has counted the M in nspinning. Never blocks for long; any thread.
  *
+ * An M that does not come is counted no more before the lock is dropped. Who saw it counted, and so
+ * woke nobody, did that before the next P becomes idle, and whose P that was looks afterwards.
+ *
  * Return: false if no P is idle any more; nspinning is as it was before the caller counted.
  */
 static bool startm(struct p *pp, bool spinning)
@@ -176,9 +179,9 @@ static bool startm(struct p *pp, bool spinning)
 	if (!pp)
 		pp = pidleget();
 	if (!pp) {
-		unlock(&sched.lock);
 		if (spinning)
 			xadd(&hint.nspinning, -1);
+		unlock(&sched.lock);
 		return false;
 	}
 	mp = mget(pp);
@@ -199,9 +202,9 @@ static bool startm(struct p *pp, bool spinning)
 		too_many_threads();
 	/* The next M that parks finds the P idle and takes it, if there is work; or the poller. */
 	pput(pp);
-	unlock(&sched.lock);
 	if (spinning)
 		xadd(&hint.nspinning, -1);
+	unlock(&sched.lock);
 	if (load_relaxed(&hint.npolling))
 		netpollbreak();
 	return true;
@@ -311,9 +314,9 @@ static void futex_mexit(struct m *mp)
 }
 
 /*
- * Who found nspinning at 1 because of us has woken nobody, and an M that parked meanwhile has not
- * looked: so if there was no P for the M, look again. With every P in use nobody is to be woken,
- * the poller neither: its own P became idle before its last look.
+ * Who found nspinning at 1 because of us has woken nobody, and who handed a P off meanwhile has not
+ * looked at the rings: so if there was no P for the M, look again. With every P in use nobody is to
+ * be woken, the poller neither: its own P became idle before its last look.
  */
 static void futex_wake(void)
 {
