@@ -54,6 +54,16 @@ class Mutant:
             sys.exit(f"{path}: says no Row, or no Test")
 
 
+def kill_session(leader):
+    """A test has a process group of its own, so that of its program is not enough."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.getsid(int(pid)) == leader:
+                os.kill(int(pid), 9)
+        except ProcessLookupError:
+            pass    # gone meanwhile
+
+
 def say(text):
     print(text, flush=True)
 
@@ -117,8 +127,9 @@ class Library:
             try:
                 said = child.communicate(timeout=limit)[0]
             except subprocess.TimeoutExpired:
-                os.killpg(child.pid, 9)
                 return False
+            finally:
+                kill_session(child.pid)
         # Status 0 alone is not enough: a name that does not exist is an empty run.
         return child.returncode == 0 and re.search(r"^ok 1 ", said, re.M) is not None
 
