@@ -259,7 +259,7 @@ int grt_run_with(const struct grt_config *config, int (*fn)(void *arg), void *ar
 	check();
 	schedinit(&c);
 	newmain((uintptr_t)__builtin_return_address(0));
-	/* Before it runs: it may be asked to yield at once, and then somebody must go on with it. */
+	/* Before it runs: once it is asked to yield, somebody else must go on with it. */
 	sched.backend->start();
 	/* Not before m0 has its P: the goroutine of another thread would have had it taken. */
 	store_release(&sched.begun, true);
