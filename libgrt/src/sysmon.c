@@ -48,12 +48,12 @@ static bool retakesyscall(struct p *pp, int64_t now)
 	return true;
 }
 
-/* C7, R61 */
+/* C7, R61. A slice begins with the first look, at the latest: no tick has been seen before. */
 static void preemptlong(struct p *pp, int64_t now)
 {
 	uint32_t tick = load_relaxed(&pp->hint->schedtick);
 
-	if (pp->sysmon_schedtick != tick) {
+	if (pp->sysmon_schedtick != tick || !pp->sysmon_schedwhen) {
 		pp->sysmon_schedtick = tick;
 		pp->sysmon_schedwhen = now;
 	} else if (pp->sysmon_schedwhen + sched.slice <= now) {
