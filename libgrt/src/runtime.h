@@ -243,7 +243,7 @@ struct sched {
 	int64_t slice;				/* I: ns that one may run while others wait */
 	int64_t stoptimeout;			/* I: ns that a stop of the world may take */
 
-	bool begun;				/* A: there is a main goroutine: others may be made */
+	bool begun;				/* A: there is a main goroutine; more may be made */
 	bool exiting;				/* A: the main goroutine has returned */
 	int result;				/* of the main goroutine, before exiting */
 	int (*mainfn)(void *arg);		/* I */

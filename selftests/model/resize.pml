@@ -184,11 +184,11 @@ inline block()
 inline take() { p = grant[id] - 1; grant[id] = 0; line[id] = p + 1 }
 
 /* = machine_restart(): the lock is dropped after each P */
-inline restart(upto)
+inline restart(limit)
 {
 	x = 0;
 	do
-	:: atomic { x < upto && !lk ->
+	:: atomic { x < limit && !lk ->
 		if
 		:: stopper == NONE && w[x] == STOPPED ->	/* = slot_restart() */
 #ifdef LIT_LOOK
@@ -199,7 +199,7 @@ inline restart(upto)
 		:: else
 		fi;
 		x++ }
-	:: x >= upto -> x = 0; break
+	:: x >= limit -> x = 0; break
 	od
 }
 
